@@ -1,0 +1,42 @@
+"""Shared functions of the tutorial series on deep anomaly detection.
+
+Everything a notebook needs is imported from here, ``from helpers import ...``; the
+names are loaded on first use, so that ``import helpers`` alone starts no TensorFlow.
+Everywhere in the package 1 is the anomaly, and a higher score is more anomalous.
+"""
+
+from importlib import import_module
+
+_MODULE_OF = {
+    "Split": "data",
+    "load_mnist": "data",
+    "load_tabular": "data",
+    "dense_autoencoder": "models",
+    "set_seed": "training",
+    "train": "training",
+    "reconstruction_error": "scores",
+    "quantile_threshold": "thresholds",
+    "evaluate": "evaluation",
+    "expect": "evaluation",
+    "recall_at_budget": "evaluation",
+    "ANOMALY_COLOR": "plots",
+    "NORMAL_COLOR": "plots",
+    "plot_curves": "plots",
+    "plot_history": "plots",
+    "plot_scores": "plots",
+    "set_style": "plots",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name):
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'helpers' has no attribute {name!r}")
+    value = getattr(import_module(f"helpers.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})

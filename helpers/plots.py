@@ -1,0 +1,140 @@
+"""Figures of the series: data first, optional `ax`, and the axes drawn on come back."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+
+from helpers import _checks
+
+_PALETTE = sns.color_palette("colorblind").as_hex()
+NORMAL_COLOR, ANOMALY_COLOR = _PALETTE[0], _PALETTE[3]
+
+
+def set_style():
+    """Give all figures of a notebook the look of the series."""
+    sns.set_theme(style="whitegrid", palette="colorblind")
+    plt.rcParams.update({"figure.dpi": 80, "savefig.dpi": 80, "figure.figsize": (7, 3.5)})
+
+
+def plot_history(history, ax=None):
+    """Plot training and validation loss against the epoch.
+
+    Parameters
+    ----------
+    history : keras.callbacks.History or dict
+        As `train` returns it, or its `history`: lists of one value an epoch.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If there is no epoch to plot.
+    """
+    losses = getattr(history, "history", history)
+    curves = {label: losses.get(key) for key, label in (("loss", "training"), ("val_loss", "validation"))}
+    if not curves["training"]:
+        raise ValueError("history holds no 'loss': pass what train or model.fit returned.")
+    ax = ax or plt.subplots()[1]
+    for (label, values), marker in zip(curves.items(), "o^", strict=True):
+        if values:
+            ax.plot(range(1, len(values) + 1), values, marker=marker, markersize=4, label=label)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set(xlabel="epoch", ylabel="loss")
+    ax.legend(title="normal samples")
+    return ax
+
+
+def plot_scores(y_true, scores, threshold=None, ax=None, *, log=True, bins=60):
+    """Plot the distribution of the scores, normal samples beside anomalies.
+
+    Each class has an area of its own: heights compare shapes, not counts.
+
+    Parameters
+    ----------
+    y_true : array_like of {0, 1}, shape (n,)
+    scores : array_like, shape (n,)
+    threshold : float, optional
+        Drawn as a dashed line.
+    ax : matplotlib.axes.Axes, optional
+    log : bool, default True
+        Logarithmic score axis; needs positive scores.
+    bins : int, default 60
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    ValueError
+        If scores or labels are not valid, or if `log` meets a score of 0 or less.
+    """
+    scores = _checks.scores(scores)
+    y = _checks.labels(y_true, n_samples=len(scores))
+    if log and scores.min() <= 0:
+        raise ValueError(f"the smallest score is {scores.min():.3g}: a logarithmic axis needs log=False.")
+    low, high = scores.min(), scores.max()
+    high = high if high > low else low + 1
+    edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
+    ax = ax or plt.subplots()[1]
+    for label, name, color in ((0, "normal", NORMAL_COLOR), (1, "anomaly", ANOMALY_COLOR)):
+        of_class = scores[y == label]
+        if len(of_class):
+            weights = np.full(len(of_class), 100 / len(of_class))
+            ax.hist(of_class, edges, weights=weights, color=color, alpha=0.6, label=f"{name} ({len(of_class):,})")
+    if threshold is not None:
+        ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
+    ax.set(xlabel="score (higher is more anomalous)", ylabel="% of the class per bin")
+    if log:
+        ax.set_xscale("log")
+    ax.legend()
+    return ax
+
+
+def plot_curves(y_true, scores, axes=None):
+    """Plot ROC and precision-recall curves side by side, with the line of a random score.
+
+    Parameters
+    ----------
+    y_true : array_like of {0, 1}, shape (n,)
+        Both classes must occur.
+    scores : dict of str to array_like, shape (n,), or one such array
+        One curve for each detector, under its name.
+    axes : sequence of two matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (2,)
+
+    Raises
+    ------
+    ValueError
+        If scores or labels are not valid, not of equal length, or of one class only.
+    """
+    by_name = scores if isinstance(scores, dict) else {"detector": scores}
+    if not by_name:
+        raise ValueError("scores holds no detector: pass a dict with at least one.")
+    by_name = {name: _checks.scores(values, f"scores of {name}") for name, values in by_name.items()}
+    if axes is None:
+        axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")[1]
+    left, right = axes
+    for name, values in by_name.items():
+        y = _checks.labels(y_true, n_samples=len(values), both=True)
+        fpr, tpr, _ = roc_curve(y, values)
+        precision, recall, _ = precision_recall_curve(y, values)
+        left.plot(fpr, tpr, label=f"{name}, AUC {roc_auc_score(y, values):.2f}")
+        right.plot(
+            recall, precision, drawstyle="steps-post", label=f"{name}, AP {average_precision_score(y, values):.2f}"
+        )
+    left.plot([0, 1], [0, 1], color="gray", linestyle=":", label="random, AUC 0.50")
+    right.axhline(y.mean(), color="gray", linestyle=":", label=f"random, AP {y.mean():.2g}")
+    left.set(xlabel="false-positive rate", ylabel="recall", title="ROC")
+    right.set(xlabel="recall", ylabel="precision", title="precision and recall", ylim=(-0.03, 1.03))
+    for ax in axes:
+        ax.legend(fontsize="small")
+    return np.asarray(axes)
