@@ -1,0 +1,48 @@
+# Every target sets up .venv by itself; a second call installs nothing.
+ifeq ($(OS),Windows_NT)
+$(error On Windows use the plain lines that README.md gives)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+# Outputs were stored on Linux; elsewhere only what a cell marks for checking is compared.
+NBVAL := $(if $(filter Linux,$(shell uname -s)),--nbval,--nbval-lax)
+ONLY ?=
+SEEDS ?= 0 1 2
+LAB_DIR ?= notebooks
+
+.PHONY: lab test run refresh workshop claims bench lint help
+.DEFAULT_GOAL := help
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
+
+$(READY): requirements.txt pyproject.toml tools/setup.sh
+	@sh tools/setup.sh $(VENV)
+
+# JupyterLab refuses to run as root unless told that root is meant.
+lab: $(READY)  ## open the series in JupyterLab (LAB_ARGS=… passes through, LAB_DIR=… is another folder)
+	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir="$(LAB_DIR)" $(LAB_ARGS)
+
+test: $(READY)  ## run all tests, every notebook included
+	@$(BIN)/python -m pytest -q -n $(WORKERS) $(NBVAL) $(PYTEST_ARGS)
+
+run: $(READY)  ## run every notebook into build/, with HTML pages (ONLY=01 for one)
+	@$(BIN)/python tools/notebooks.py run --only "$(ONLY)"
+
+refresh: $(READY)  ## run the notebooks in place and store clean outputs (ONLY=01 for one)
+	@$(BIN)/python tools/notebooks.py refresh --only "$(ONLY)"
+
+workshop: $(READY)  ## write copies without outputs to build/workshop
+	@$(BIN)/python tools/notebooks.py workshop --only "$(ONLY)"
+
+claims: $(READY)  ## show which claim holds under which seed (SEEDS="0 1 2")
+	@$(BIN)/python tools/notebooks.py claims --only "$(ONLY)" --seeds "$(SEEDS)"
+
+bench: $(READY)  ## measure speed and memory of scoring
+	@$(BIN)/python benchmarks/scoring.py
+
+lint: $(READY)  ## check package, tests, tools and notebooks with ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

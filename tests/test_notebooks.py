@@ -1,0 +1,231 @@
+"""What every stored notebook must be; nbval runs them."""
+
+import ast
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from conftest import ROOT
+
+import helpers
+
+FOLDER = ROOT / "notebooks"
+LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+SOLUTIONS = sorted((FOLDER / "solutions").glob("*.ipynb"))
+
+
+def name_of(path):
+    return path.relative_to(FOLDER).as_posix()
+
+
+each_notebook = pytest.mark.parametrize("path", [*LESSONS, *SOLUTIONS], ids=name_of)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=name_of)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def prose(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def test_there_are_lessons_numbered_from_one():
+    assert [int(path.name[:2]) for path in LESSONS] == list(range(1, len(LESSONS) + 1))
+    assert LESSONS
+    assert [path.name for path in LESSONS] == [path.name for path in SOLUTIONS]
+    assert sorted(FOLDER.glob("*.ipynb")) == LESSONS
+
+
+@each_notebook
+def test_stored_outputs_are_complete_and_clean(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        assert "execution" not in cell.metadata
+        assert cell.source.strip()
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.get("text")
+            text = json.dumps(output)
+            assert not re.search(r'[" (]/(work|root|home|tmp|Users|usr|var)/', text), "a path of some machine"
+            assert not re.search(r"\bat 0x[0-9a-f]{6,}", text), "a memory address"
+            assert "widget-view" not in text
+            for kind, picture in output.get("data", {}).items():
+                if kind.startswith("image/"):
+                    assert len(base64.b64decode(picture)) < 100_000, f"a figure over 100 kB: {cell.source[:60]}"
+    assert path.stat().st_size < 1_000_000
+
+
+@each_notebook
+def test_a_stored_expect_line_says_that_the_claim_holds(path):
+    for cell in code_cells(read(path)):
+        printed = "".join(o.get("text", "") for o in cell.outputs if o.output_type == "stream")
+        assert "✗" not in printed
+        if re.search(r"^expect\(", cell.source, re.MULTILINE):
+            assert "✓" in printed
+
+
+@each_notebook
+def test_cells_that_train_are_not_compared(path):
+    """A progress bar may appear on a slow machine."""
+    for cell in code_cells(read(path)):
+        if re.search(r"^(?!def |    ).*\b(train|fit|try_network)\(.*(epochs|try_network)", cell.source, re.MULTILINE):
+            assert "nbval-ignore-output" in tags(cell), cell.source
+
+
+@each_notebook
+def test_tags_are_known_and_not_comments(path):
+    notebook = read(path)
+    for cell in notebook.cells:
+        assert set(tags(cell)) <= {"nbval-ignore-output", "snippet", "readme-figure"}
+        assert not re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)", cell.source)
+    assert any("expect(" in cell.source for cell in code_cells(notebook))
+
+
+@each_notebook
+def test_only_public_names_are_imported_from_the_project(path):
+    for cell in code_cells(read(path)):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("helpers", "tests", "tools"):
+                assert node.module == "helpers"
+                assert {alias.name for alias in node.names} <= set(helpers.__all__)
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.split(".")[0] == "helpers" for alias in node.names)
+
+
+@each_notebook
+def test_prose_is_plain(path):
+    text = prose(read(path))
+    found = re.findall(r"\b(simply|just|easily|obviously|trivially|of course)\b", text, re.IGNORECASE)
+    assert not found
+    for link in re.findall(r"\]\(([^)#:]+\.(?:ipynb|md|png))\)", text):
+        assert (path.parent / link).exists(), link
+
+
+@each_lesson
+def test_anatomy_of_a_lesson(path):
+    notebook = read(path)
+    first = notebook.cells[0].source
+    assert re.match(rf"# {path.name[:2]} · \S", first)
+    assert re.search(r"Reading time \d+ minutes, run time about \d+ seconds on two cores", first)
+    text = prose(notebook)
+    headings = re.findall(r"^#+ (.*)$|^\*\*(You will learn)\*\*$", text, re.MULTILINE)
+    order = [next(i for i, pair in enumerate(headings) if word in "".join(pair)) for word in ANATOMY]
+    assert order == sorted(order)
+    assert "**Predict" in text
+    assert f"(solutions/{path.name})" in text
+    exercises = text[text.index("## Exercises") : text.index("## Going further")]
+    assert re.findall(r"^\d\. \*\*(\w+)", exercises, re.MULTILINE) == ["Recall", "Change", "Transfer"]
+
+
+ANATOMY = ["You will learn", "Setup", "hat goes wrong", "Take it with you", "Summary", "Exercises", "Going further"]
+
+
+@each_lesson
+def test_proportions_of_a_lesson(path):
+    notebook = read(path)
+    assert 25 <= len(notebook.cells) <= (55 if path.name.startswith("01") else 45)
+    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
+    assert lengths[-1] <= 30
+    assert lengths[len(lengths) // 2] <= 15
+
+
+@each_lesson
+def test_snippet_runs_alone_in_an_empty_folder(path, tmp_path):
+    snippets = [cell for cell in code_cells(read(path)) if "snippet" in tags(cell)]
+    assert len(snippets) == 1
+    source = snippets[0].source
+    assert len(source.splitlines()) <= 30
+    assert "helpers" not in source
+    assert re.match(r"# .*\b(your|Your)\b", source)
+    script = tmp_path / "snippet.py"
+    script.write_text(source, encoding="utf-8")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"MPLBACKEND": "Agg"}
+    result = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", script.name],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout.strip(), "a snippet shows something"
+
+
+def functions_in(source):
+    return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+
+
+def without_docstring(function):
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return [ast.dump(function.args), *map(ast.dump, body)]
+
+
+def test_what_is_taught_equals_what_is_imported():
+    """A function that a docstring calls taught in a notebook is the same there, docstring left out."""
+    checked = 0
+    for module in (ROOT / "helpers").glob("*.py"):
+        for name, function in functions_in(module.read_text(encoding="utf-8")).items():
+            taught = re.search(r"Taught in notebook (\d\d)", ast.get_docstring(function) or "")
+            if taught:
+                path = next(path for path in LESSONS if path.name.startswith(taught[1]))
+                shown = {}
+                for cell in code_cells(read(path)):
+                    shown |= functions_in(cell.source)
+                assert name in shown, f"{name} is not shown in {path.name}"
+                assert without_docstring(function) == without_docstring(shown[name]), name
+                checked += 1
+            elif module.name == "models.py":
+                pytest.fail(f"the docstring of {name} does not say in which notebook it is taught")
+    assert checked >= 1
+
+
+def test_readme_lists_the_lessons_with_their_questions_and_times():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = re.findall(r"\]\(notebooks/(\d\d_\w+\.ipynb)\)", readme)
+    assert linked == [path.name for path in LESSONS]
+    for path in LESSONS:
+        row = next(line for line in readme.splitlines() if path.name in line)
+        first = read(path).cells[0].source
+        question = first.split("\n\n")[1]
+        reading, running = re.search(r"Reading time (\d+) minutes, run time about (\d+) seconds", first).groups()
+        assert question in row
+        assert f"{reading} min" in row
+        assert f"{running} s" in row
+
+
+def test_readme_shows_a_figure_of_a_notebook():
+    figures = {}
+    for path in LESSONS:
+        for cell in code_cells(read(path)):
+            if "readme-figure" in tags(cell):
+                output = next(o for o in cell.outputs if "image/png" in o.get("data", {}))
+                figures[f"docs/{path.stem}.png"] = base64.b64decode(output.data["image/png"])
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown == list(figures)
+    for file, picture in figures.items():
+        assert (ROOT / file).read_bytes() == picture
+
+
+def test_links_of_the_documents_lead_somewhere():
+    for document in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"

@@ -1,0 +1,93 @@
+"""The package as a whole: what it exports, what it imports, how small it stays."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+import helpers
+
+MODULES = sorted((ROOT / "helpers").glob("*.py"))
+
+
+def python(code, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+        cwd=ROOT,
+    )
+
+
+def test_import_starts_no_tensorflow():
+    code = (
+        "import sys, helpers; helpers.load_tabular; helpers.evaluate; print({'tensorflow', 'keras'} & set(sys.modules))"
+    )
+    assert python(code).stdout == "set()\n"
+
+
+def test_tensorflow_starts_without_a_word():
+    result = python("from helpers import set_seed, dense_autoencoder; set_seed(); dense_autoencoder(3, 2)")
+    assert (result.stdout, result.stderr) == ("", "")
+
+
+def test_another_backend_is_refused():
+    result = python("from helpers import set_seed", KERAS_BACKEND="numpy")
+    assert result.returncode == 1
+    assert "RuntimeError: Keras runs on the backend 'numpy'" in result.stderr
+
+
+def test_every_public_name_loads_and_is_listed():
+    for name in helpers.__all__:
+        assert getattr(helpers, name) is not None
+        assert name in dir(helpers)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        helpers.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [n for n in helpers.__all__ if callable(getattr(helpers, n))])
+def test_public_docstrings_are_complete(name):
+    thing = getattr(helpers, name)
+    doc = inspect.getdoc(thing)
+    assert doc
+    if name == "set_style":
+        return
+    sections = re.findall(r"^(\w+)\n-+$", doc, flags=re.MULTILINE)
+    assert "Raises" in sections
+    if not isinstance(thing, type):
+        assert "Parameters" in sections
+        assert "Returns" in sections or name == "expect"
+        for parameter in inspect.signature(thing).parameters:
+            assert re.search(rf"^(\w+, )*{parameter}\b.*( :|$)", doc, flags=re.MULTILINE), parameter
+
+
+def code_lines(path):
+    """Count lines that are neither blank nor part of a docstring."""
+    source = path.read_text(encoding="utf-8")
+    in_docstrings = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            in_docstrings.update(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return sum(bool(line.strip()) for i, line in enumerate(source.splitlines(), 1) if i not in in_docstrings)
+
+
+def test_the_package_stays_small():
+    counts = {path.name: code_lines(path) for path in MODULES}
+    assert max(counts.values()) <= 200
+    assert sum(counts.values()) <= 800
+
+
+def test_tensorflow_is_imported_in_one_place_only():
+    for path in MODULES:
+        if path.name != "_tensorflow.py":
+            assert not re.search(
+                r"^\s*(import|from) (tensorflow|keras)\b", path.read_text(encoding="utf-8"), re.MULTILINE
+            )

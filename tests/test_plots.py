@@ -1,0 +1,89 @@
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import ANOMALY_COLOR, NORMAL_COLOR, plot_curves, plot_history, plot_scores, set_style
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+Y = np.array([0] * 50 + [1] * 10)
+SCORES = np.r_[np.linspace(1, 2, 50), np.linspace(1.5, 4, 10)]
+
+
+def test_history_draws_both_losses():
+    ax = plot_history({"loss": [3, 2, 1], "val_loss": [4, 3, 3]})
+    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    assert ax.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert ax.get_xlabel() == "epoch"
+
+
+def test_history_without_validation_on_given_axes():
+    ax = plt.subplots()[1]
+    assert plot_history({"loss": [1]}, ax) is ax
+    assert len(ax.lines) == 1
+
+
+def test_history_without_epochs():
+    with pytest.raises(ValueError, match="no 'loss'"):
+        plot_history({"loss": []})
+
+
+def test_scores_show_both_classes_and_the_threshold():
+    ax = plot_scores(Y, SCORES, 1.9)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["normal (50)", "anomaly (10)", "threshold 1.9"]
+    heights = [sum(bar.get_height() for bar in container) for container in ax.containers]
+    assert heights == pytest.approx([100, 100])
+    assert [mpl.colors.to_hex(c[0].get_facecolor()) for c in ax.containers] == [NORMAL_COLOR, ANOMALY_COLOR]
+    assert (ax.get_xscale(), ax.lines[0].get_linestyle()) == ("log", "--")
+
+
+def test_scores_of_one_class_and_constant_scores():
+    assert len(plot_scores(np.zeros(5), np.ones(5)).containers) == 1
+
+
+def test_scores_on_a_logarithmic_axis_must_be_positive():
+    with pytest.raises(ValueError, match="log=False"):
+        plot_scores(Y, SCORES - 1)
+    assert plot_scores(Y, SCORES - 1, log=False).get_xscale() == "linear"
+
+
+def test_curves_carry_name_and_area():
+    axes = plot_curves(Y, {"good": SCORES, "flat": np.zeros(60)})
+    assert axes.shape == (2,)
+    left = [text.get_text() for text in axes[0].get_legend().get_texts()]
+    assert left == ["good, AUC 0.93", "flat, AUC 0.50", "random, AUC 0.50"]
+    assert "random, AP 0.17" in [text.get_text() for text in axes[1].get_legend().get_texts()]
+
+
+def test_curves_on_given_axes():
+    given = plt.subplots(1, 2)[1]
+    assert plot_curves(Y, SCORES, given)[0] is given[0]
+
+
+@pytest.mark.parametrize(
+    ("y", "scores", "message"),
+    [
+        (Y, {}, "no detector"),
+        (Y, {"a": SCORES[:-1]}, "60 labels for 59"),
+        (np.zeros(60), {"a": SCORES}, "only the label 0"),
+        (Y, {"a": np.full(60, np.nan)}, "scores of a holds 60 NaN"),
+    ],
+)
+def test_curves_refuse(y, scores, message):
+    with pytest.raises(ValueError, match=message):
+        plot_curves(y, scores)
+
+
+def test_style_keeps_figures_small():
+    set_style()
+    assert plt.rcParams["figure.dpi"] <= 100

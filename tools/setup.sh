@@ -1,0 +1,36 @@
+#!/bin/sh
+# Make the virtual environment named by the first argument and install the project into it.
+# PYTHON=… chooses the interpreter.
+set -u
+venv=$1
+in_range='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+
+fail() {
+    echo "$*" >&2
+    exit 1
+}
+
+python=
+for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+    if "$candidate" -c "$in_range" >/dev/null 2>&1; then
+        python=$candidate
+        break
+    fi
+done
+[ -n "$python" ] || fail "This project needs Python 3.11, 3.12 or 3.13; found $("${PYTHON:-python3}" --version 2>&1 | head -n 1). Install one of them, or name it: make PYTHON=/path/to/python3.12 …"
+
+"$python" -c 'import venv, ensurepip' >/dev/null 2>&1 ||
+    fail "This Python cannot make virtual environments: install its venv package (on Debian and Ubuntu: apt install python3-venv) and run the same command again."
+
+echo "Setting up $venv with $("$python" --version); the first time this takes a few minutes."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+"$python" -m venv --clear "$venv" >"$log" 2>&1 || { cat "$log" >&2; fail "Could not make the virtual environment $venv."; }
+if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e . >"$log" 2>&1; then
+    if grep -qE 'NewConnectionError|ConnectTimeout|Temporary failure in name resolution|Network is unreachable|ProxyError|ReadTimeout|from versions: none' "$log"; then
+        fail "The packages could not be downloaded: check the network connection (and pip's proxy settings), then run the same command again."
+    fi
+    tail -n 20 "$log" >&2
+    fail "The installation failed; pip's last lines stand above."
+fi
+touch "$venv/.ready"
