@@ -45,7 +45,7 @@ def plot_history(history, ax=None):
             ax.plot(range(1, len(values) + 1), values, marker=marker, markersize=4, label=label)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.set(xlabel="epoch", ylabel="loss")
-    ax.legend(title="normal samples")
+    ax.legend()
     return ax
 
 
@@ -127,11 +127,11 @@ def plot_curves(y_true, scores, axes=None):
         y = _checks.labels(y_true, n_samples=len(values), both=True)
         fpr, tpr, _ = roc_curve(y, values)
         precision, recall, _ = precision_recall_curve(y, values)
-        left.plot(fpr, tpr, label=f"{name}, AUC {roc_auc_score(y, values):.2f}")
+        left.plot(fpr, tpr, label=f"{name}, AUC {roc_auc_score(y, values):.3f}")
         right.plot(
             recall, precision, drawstyle="steps-post", label=f"{name}, AP {average_precision_score(y, values):.2f}"
         )
-    left.plot([0, 1], [0, 1], color="gray", linestyle=":", label="random, AUC 0.50")
+    left.plot([0, 1], [0, 1], color="gray", linestyle=":", label="random, AUC 0.5")
     right.axhline(y.mean(), color="gray", linestyle=":", label=f"random, AP {y.mean():.2g}")
     left.set(xlabel="false-positive rate", ylabel="recall", title="ROC")
     right.set(xlabel="recall", ylabel="precision", title="precision and recall", ylim=(-0.03, 1.03))

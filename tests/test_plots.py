@@ -61,7 +61,7 @@ def test_curves_carry_name_and_area():
     axes = plot_curves(Y, {"good": SCORES, "flat": np.zeros(60)})
     assert axes.shape == (2,)
     left = [text.get_text() for text in axes[0].get_legend().get_texts()]
-    assert left == ["good, AUC 0.93", "flat, AUC 0.50", "random, AUC 0.50"]
+    assert left == ["good, AUC 0.928", "flat, AUC 0.500", "random, AUC 0.5"]
     assert "random, AP 0.17" in [text.get_text() for text in axes[1].get_legend().get_texts()]
 
 
