@@ -123,18 +123,18 @@ def expect(claim, value, *, at_least=None, at_most=None):
         If no bar is given, the bars contradict each other, or `value` is not a number.
     """
     bars = {"at least": at_least, "at most": at_most}
-    bars = {side: bar for side, bar in bars.items() if bar is not None}
+    bars = {side: float(bar) for side, bar in bars.items() if bar is not None}
     if not bars or not np.isfinite(list(bars.values())).all():
         raise ValueError(f"expect({claim!r}) needs a finite at_least, at_most, or both: a claim needs a bar.")
     if len(bars) == 2 and at_least > at_most:
         raise ValueError(f"expect({claim!r}): at_least={at_least} is above at_most={at_most}.")
     if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "biuf":
         raise ValueError(f"expect({claim!r}): value is {value!r}, expected one number.")
-    value = float(value)
-    holds = (at_least is None or value >= at_least) and (at_most is None or value <= at_most)
+    value, low, high = float(value), bars.get("at least"), bars.get("at most")
+    holds = (low is None or value >= low) and (high is None or value <= high)
     sentence = f"{claim} is " + " and ".join(f"{side} {bar:g}" for side, bar in bars.items())
     if claims_file := os.environ.get("TUTORIAL_CLAIMS"):
-        record = {"claim": claim, "value": value, "at_least": at_least, "at_most": at_most, "holds": holds}
+        record = {"claim": claim, "value": value, "at_least": low, "at_most": high, "holds": holds}
         with open(claims_file, "a", encoding="utf-8") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
     elif not holds:

@@ -45,3 +45,51 @@ def dense_autoencoder(n_features, bottleneck, hidden=(64,), output_activation="l
         x = layers.Dense(units, activation="relu")(x)
     outputs = layers.Dense(n_features, activation=output_activation)(x)
     return keras.Model(inputs, outputs, name="dense_autoencoder")
+
+
+def conv_autoencoder(shape=(28, 28, 1), filters=(16, 32), latent=16):
+    """Build a convolutional autoencoder for small images.
+
+    Parameters
+    ----------
+    shape : tuple of int, default (28, 28, 1)
+        Height, width and channels; height and width divisible by 2 for each entry of `filters`.
+    filters : sequence of int, default (16, 32)
+        Filters of the 3x3 convolutions of the encoder, each of which halves height and width.
+        The decoder mirrors them with transposed convolutions.
+    latent : int, default 16
+        Number of units in the middle, without activation.
+
+    Returns
+    -------
+    keras.Model
+        Maps images in [0, 1] to images in [0, 1]; not compiled.
+
+    Raises
+    ------
+    ValueError
+        If a layer would be empty, or if height or width cannot be halved often enough.
+
+    Notes
+    -----
+    Taught in notebook 02.
+    """
+    height, width, channels = shape
+    scale = 2 ** len(filters)
+    if height % scale or width % scale or min(latent, *filters) < 1:
+        raise ValueError(f"{shape=} cannot be halved {len(filters)} times, or a layer is empty: {filters=}, {latent=}")
+    layers = keras.layers
+    inputs = keras.Input(shape)
+    x = inputs
+    for n_filters in filters:
+        x = layers.Conv2D(n_filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    small = x.shape[1:]
+    x = layers.Dense(latent, name="latent")(layers.Flatten()(x))
+    x = layers.Dense(small[0] * small[1] * small[2], activation="relu")(x)
+    x = layers.Reshape(small)(x)
+    for n_filters in reversed(filters[:-1]):
+        x = layers.Conv2DTranspose(n_filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    outputs = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", activation="sigmoid")(x)
+    return keras.Model(inputs, outputs, name="conv_autoencoder")

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from helpers import _checks
@@ -138,3 +139,79 @@ def plot_curves(y_true, scores, axes=None):
     for ax in axes:
         ax.legend(fontsize="small")
     return np.asarray(axes)
+
+
+def plot_reconstructions(x, reconstruction, titles=None, axes=None):
+    """Show images above their reconstructions.
+
+    Parameters
+    ----------
+    x, reconstruction : ndarray, shape (n, height, width, 1)
+        Values in [0, 1].
+    titles : sequence of str, length n, optional
+    axes : ndarray of matplotlib.axes.Axes, shape (2, n), optional
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (2, n)
+
+    Raises
+    ------
+    ValueError
+        If the shapes, the number of titles or the axes do not fit each other.
+    """
+    return _image_rows({"image": x, "reconstruction": reconstruction}, titles, axes, cmap="gray_r", vmin=0, vmax=1)
+
+
+def plot_error_maps(x, reconstruction, blur=0.0, titles=None, axes=None):
+    """Show where images differ from their reconstructions, one colour for each direction.
+
+    Parameters
+    ----------
+    x, reconstruction : ndarray, shape (n, height, width, 1)
+        Values in [0, 1].
+    blur : float, default 0.0
+        Standard deviation in pixels of a Gaussian that the difference is blurred with.
+    titles : sequence of str, length n, optional
+    axes : ndarray of matplotlib.axes.Axes, shape (1, n), optional
+
+    Returns
+    -------
+    ndarray of matplotlib.axes.Axes, shape (1, n)
+        Orange is ink that the reconstruction lacks, blue is ink that it adds.
+
+    Raises
+    ------
+    ValueError
+        If the shapes, the number of titles or the axes do not fit each other.
+    """
+    if np.shape(x) != np.shape(reconstruction):
+        raise ValueError(f"x has shape {np.shape(x)}, reconstruction {np.shape(reconstruction)}: they must be equal.")
+    residual = gaussian_filter(np.asarray(x) - np.asarray(reconstruction), sigma=blur, axes=(1, 2))
+    cmap = sns.blend_palette([NORMAL_COLOR, "white", ANOMALY_COLOR], as_cmap=True)
+    return _image_rows({"error": residual}, titles, axes, cmap=cmap, vmin=-1, vmax=1)
+
+
+def _image_rows(rows, titles, axes, **style):
+    """Draw one row of axes for each entry, labelled at its left."""
+    n_images = len(next(iter(rows.values())))
+    for name, images in rows.items():
+        if np.ndim(images) != 4 or len(images) != n_images or not n_images:
+            raise ValueError(f"{name}s have shape {np.shape(images)}, expected ({n_images or 'n'}, height, width, 1).")
+    if titles is not None and len(titles) != n_images:
+        raise ValueError(f"{len(titles)} titles for {n_images} images.")
+    if axes is None:
+        size = (0.9 * n_images + 0.5, len(rows) + 0.3)
+        axes = plt.subplots(len(rows), n_images, figsize=size, squeeze=False, layout="constrained")[1]
+    axes = np.asarray(axes)
+    if axes.shape != (len(rows), n_images):
+        raise ValueError(f"axes have shape {axes.shape}, expected {(len(rows), n_images)}.")
+    for row, (name, images) in zip(axes, rows.items(), strict=True):
+        for ax, image in zip(row, images, strict=True):
+            ax.imshow(image[..., 0], **style)
+            ax.set(xticks=[], yticks=[])
+        row[0].set_ylabel(name, fontsize="small")
+    if titles is not None:
+        for ax, title in zip(axes[0], titles, strict=True):
+            ax.set_title(title, fontsize="small")
+    return axes

@@ -47,6 +47,7 @@ def train(
     epochs,
     batch_size=256,
     learning_rate=1e-3,
+    schedule="constant",
     loss="mse",
     patience=None,
     steps_per_execution=32,
@@ -64,7 +65,10 @@ def train(
     epochs : int
         Passes over `x_train`, at most.
     batch_size : int, default 256
-    learning_rate : float or keras.optimizers.schedules.LearningRateSchedule, default 1e-3
+    learning_rate : float, default 1e-3
+    schedule : {"constant", "cosine"}, default "constant"
+        "cosine" warms up over the first tenth of the steps to `learning_rate`, then decays to a
+        twentieth of it. It takes a network further in few epochs.
     loss : str or keras.losses.Loss, default "mse"
     patience : int, optional
         Stop after this many epochs without a smaller loss on `x_val`, and go back to the
@@ -83,7 +87,7 @@ def train(
     ------
     ValueError
         If samples are not numeric, not finite, fewer than two, or of the wrong shape, if
-        `patience` comes without `x_val`, or if the loss stops being finite.
+        `schedule` is unknown, if `patience` comes without `x_val`, or if the loss stops being finite.
     """
     from tqdm.keras import TqdmCallback
 
@@ -93,13 +97,22 @@ def train(
         if array.shape[1:] != model.input_shape[1:]:
             raise ValueError(f"{name} has shape {array.shape}, but the model takes {model.input_shape}.")
         data[name] = array.astype(np.float32, copy=False)
+    if schedule not in ("constant", "cosine"):
+        raise ValueError(f"schedule is {schedule!r}, expected 'constant' or 'cosine'.")
+    rate = learning_rate
+    if schedule == "cosine":
+        steps = epochs * -(-len(data["x_train"]) // batch_size)
+        warmup = max(1, steps // 10)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - warmup), alpha=0.05, warmup_target=learning_rate, warmup_steps=warmup
+        )
     callbacks = [keras.callbacks.TerminateOnNaN(), TqdmCallback(epochs, verbose=0, delay=5, leave=False)]
     if patience is not None:
         if x_val is None:
             raise ValueError("patience needs x_val: normal samples to stop early by.")
         callbacks.append(keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True))
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
+        optimizer=keras.optimizers.Adam(rate),
         loss=loss,
         steps_per_execution=steps_per_execution,
         jit_compile=False,

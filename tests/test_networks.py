@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import dense_autoencoder, reconstruction_error, scores, set_seed, train
+from helpers import (
+    conv_autoencoder,
+    dense_autoencoder,
+    image_error,
+    reconstruct,
+    reconstruction_error,
+    scores,
+    set_seed,
+    train,
+)
 from helpers._tensorflow import keras
 
 
@@ -143,11 +152,11 @@ def test_error_of_images_is_one_number_each(rng):
 @settings(max_examples=25, deadline=None)
 def test_chunks_change_nothing(zero, n_rows, chunk):
     x = np.arange(3 * n_rows, dtype=float).reshape(-1, 3)
-    original, scores.CHUNK_ROWS = scores.CHUNK_ROWS, chunk
+    original, scores.CHUNK_VALUES = scores.CHUNK_VALUES, 3 * chunk
     try:
         assert reconstruction_error(zero, x) == pytest.approx(np.mean(x**2, axis=1))
     finally:
-        scores.CHUNK_ROWS = original
+        scores.CHUNK_VALUES = original
 
 
 def test_new_weights_are_used_without_a_new_call_of_compile(zero):
@@ -208,3 +217,90 @@ def test_one_bad_value_anywhere_is_found(identity, place, value):
 def test_error_refuses_an_unknown_name(zero):
     with pytest.raises(ValueError, match="error is 'mse'"):
         reconstruction_error(zero, np.ones((1, 3)), error="mse")
+
+
+def test_conv_autoencoder_shapes():
+    model = conv_autoencoder((16, 8, 3), filters=(4, 6, 5), latent=7)
+    assert model.input_shape == model.output_shape == (None, 16, 8, 3)
+    assert model.get_layer("latent").units == 7
+    assert not model.compiled
+    assert conv_autoencoder().output_shape == (None, 28, 28, 1)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"shape": (28, 30, 1)}, {"filters": (4, 4, 4)}, {"latent": 0}, {"filters": (8, 0)}], ids=str
+)
+def test_conv_autoencoder_refuses(bad):
+    with pytest.raises(ValueError, match="cannot be halved"):
+        conv_autoencoder(**bad)
+
+
+def test_cosine_schedule_warms_up_and_decays(rng):
+    model = dense_autoencoder(3, 2)
+    train(model, rng.normal(size=(100, 3)), epochs=10, batch_size=10, learning_rate=1e-2, schedule="cosine")
+    rates = [float(model.optimizer._learning_rate(step)) for step in (0, 5, 10, 55, 100)]
+    assert rates == pytest.approx([0, 5e-3, 1e-2, 0.525e-2, 5e-4], rel=0.01)
+
+
+def test_an_unknown_schedule_is_refused(rng):
+    with pytest.raises(ValueError, match="schedule is 'linear'"):
+        train(dense_autoencoder(3, 2), rng.normal(size=(9, 3)), epochs=1, schedule="linear")
+
+
+def test_reconstruct_agrees_with_predict(rng):
+    set_seed(0)
+    model = conv_autoencoder((8, 8, 1), filters=(4,), latent=3)
+    x = rng.random((50, 8, 8, 1)).astype(np.float32)
+    assert reconstruct(model, x) == pytest.approx(model.predict(x, verbose=0), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [(np.ones(3), r"x\[None\]"), (np.ones((2, 4)), "the model takes"), ([[1, np.nan, 1]], "1 NaN or infinite")],
+)
+def test_reconstruct_refuses(zero, x, message):
+    with pytest.raises(ValueError, match=message):
+        reconstruct(zero, x)
+
+
+def test_image_error_by_hand():
+    x = np.zeros((3, 9, 9, 1))
+    x[:2, 4, 4] = 2.0
+    missing = np.zeros_like(x)
+    # A norm of 2, a squared error of 4; the empty image has no error, and its norm counts as 1.
+    assert image_error(x, missing, blur=0) == pytest.approx([2, 2, 0])
+    # The squares of a normalised Gaussian of one pixel sum up to 1 / (4 pi).
+    assert image_error(x, missing, blur=1)[0] == pytest.approx(4 / (4 * np.pi) / 2, rel=0.02)
+
+
+def test_image_error_forgives_a_shift_and_not_a_gap():
+    stroke = np.zeros((1, 20, 20, 1))
+    stroke[:, 3:17, 9:11] = 1
+    shifted = (stroke + np.roll(stroke, 1, axis=2)) / 2  # half a pixel to the side
+    gap = stroke.copy()
+    gap[:, 8:11] = 0
+    plain = image_error(stroke, shifted, blur=0) / image_error(stroke, gap, blur=0)
+    blurred = image_error(stroke, shifted) / image_error(stroke, gap)
+    assert plain > 1
+    assert blurred < 0.65
+
+
+def test_image_error_grows_with_the_error(rng):
+    x = rng.random((4, 8, 8, 1))
+    errors = [image_error(x, x + size * rng.random(x.shape)) for size in (0, 0.1, 1)]
+    assert np.all(errors[0] == 0)
+    assert np.all(errors[1] < errors[2])
+
+
+@pytest.mark.parametrize(
+    ("x", "reconstruction", "message"),
+    [
+        (np.ones((2, 4, 4)), np.ones((2, 4, 4)), "must be equal"),
+        (np.ones((2, 4, 4, 1)), np.ones((2, 4, 5, 1)), "must be equal"),
+        (np.ones((0, 4, 4, 1)), np.ones((0, 4, 4, 1)), "must be equal"),
+        (np.full((1, 4, 4, 1), np.nan), np.ones((1, 4, 4, 1)), "NaN"),
+    ],
+)
+def test_image_error_refuses(x, reconstruction, message):
+    with pytest.raises(ValueError, match=message):
+        image_error(x, reconstruction)

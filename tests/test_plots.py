@@ -6,7 +6,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from helpers import ANOMALY_COLOR, NORMAL_COLOR, plot_curves, plot_history, plot_scores, set_style
+from helpers import (
+    ANOMALY_COLOR,
+    NORMAL_COLOR,
+    plot_curves,
+    plot_error_maps,
+    plot_history,
+    plot_reconstructions,
+    plot_scores,
+    set_style,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +96,46 @@ def test_curves_refuse(y, scores, message):
 def test_style_keeps_figures_small():
     set_style()
     assert plt.rcParams["figure.dpi"] <= 100
+
+
+IMAGES = np.zeros((3, 8, 8, 1))
+
+
+def test_reconstructions_stand_below_their_images():
+    axes = plot_reconstructions(IMAGES, IMAGES + 1, titles=[7, 8, 9])
+    assert axes.shape == (2, 3)
+    assert [ax.get_title() for ax in axes[0]] == ["7", "8", "9"]
+    assert axes[1, 0].images[0].get_array().min() == 1
+    assert axes[1, 0].get_ylabel() == "reconstruction"
+
+
+def test_error_maps_are_signed_and_blurred():
+    x = IMAGES.copy()
+    x[0, 4, 4] = 1
+    sharp, soft = plot_error_maps(x, IMAGES), plot_error_maps(x, IMAGES, blur=1)
+    assert sharp.shape == (1, 3)
+    assert sharp[0, 0].images[0].get_array()[4, 4] == 1
+    assert soft[0, 0].images[0].get_array()[4, 4] == pytest.approx(0.16, abs=0.01)
+    assert sharp[0, 0].images[0].get_clim() == (-1, 1)
+
+
+def test_image_rows_on_given_axes():
+    given = plt.subplots(3, 3)[1]
+    assert plot_reconstructions(IMAGES, IMAGES, axes=given[:2])[0, 0] is given[0, 0]
+    assert plot_error_maps(IMAGES, IMAGES, axes=given[2:])[0, 2] is given[2, 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plot_reconstructions(IMAGES, IMAGES[:2]), r"reconstructions have shape \(2, 8, 8, 1\)"),
+        (lambda: plot_reconstructions(IMAGES[..., 0], IMAGES), "images have shape"),
+        (lambda: plot_reconstructions(IMAGES[:0], IMAGES[:0]), "expected"),
+        (lambda: plot_reconstructions(IMAGES, IMAGES, titles=[1]), "1 titles for 3 images"),
+        (lambda: plot_reconstructions(IMAGES, IMAGES, axes=plt.subplots(1, 3)[1]), "axes have shape"),
+        (lambda: plot_error_maps(IMAGES, IMAGES[:2]), "must be equal"),
+    ],
+)
+def test_image_rows_refuse(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
