@@ -66,6 +66,7 @@ def test_stored_outputs_are_complete_and_clean(path):
             assert not re.search(r'[" (]/(work|root|home|tmp|Users|usr|var)/', text), "a path of some machine"
             assert not re.search(r"\bat 0x[0-9a-f]{6,}", text), "a memory address"
             assert "widget-view" not in text
+            assert "Text(" not in text, "what a drawing function returned"
             for kind, picture in output.get("data", {}).items():
                 if kind.startswith("image/"):
                     assert len(base64.b64decode(picture)) < 100_000, f"a figure over 100 kB: {cell.source[:60]}"

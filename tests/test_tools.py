@@ -1,5 +1,6 @@
 """The commands behind make: run, refresh, workshop, claims, set-up and lint."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -95,6 +96,15 @@ def test_refresh_strips_widgets(project):
     write(path, [], ["from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass"])
     assert tool(project, "refresh", "--only", "03").returncode == 0
     assert nbformat.read(path, 4).cells[0].outputs == []
+
+
+def test_refresh_shrinks_large_pictures(project):
+    path = project / "notebooks" / "03_noise.ipynb"
+    noise = "plt.imshow(np.random.default_rng(0).random((200, 300, 3)), interpolation='nearest')"
+    write(path, [], [f"import matplotlib.pyplot as plt, numpy as np\nax = plt.figure(figsize=(6, 3))\nax = {noise}"])
+    assert tool(project, "refresh", "--only", "03").returncode == 0
+    picture = nbformat.read(path, 4).cells[0].outputs[0].data["image/png"]
+    assert len(base64.b64decode(picture)) < 100_000
 
 
 def test_workshop_copies_hold_no_outputs(project):

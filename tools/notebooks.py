@@ -3,6 +3,7 @@
 import argparse
 import base64
 import html
+import io
 import json
 import os
 import re
@@ -17,10 +18,12 @@ import pandas as pd
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbconvert import HTMLExporter
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 CELL_TIMEOUT = 900  # seconds
+PNG_LIMIT = 90_000  # bytes
 CLAIM_SOURCE = re.compile(r"\bexpect\(")
 SIGNS = {"at_least": "≥", "at_most": "≤"}
 
@@ -75,6 +78,8 @@ def clean(notebook):
             continue
         cell.outputs = [o for o in cell.outputs if "application/vnd.jupyter.widget-view+json" not in o.get("data", {})]
         for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = shrink_png(output.data["image/png"])
             if output.get("name") == "stderr":
                 problems.append(f"cell {number} writes to stderr: {output.text.strip()[:200]}")
             text = json.dumps(output)
@@ -83,6 +88,16 @@ def clean(notebook):
             if re.search(r"\bat 0x[0-9a-f]{6,}", text):
                 problems.append(f"cell {number} shows a memory address")
     return problems
+
+
+def shrink_png(encoded):
+    """Store a large picture with a palette of 128 colours; small ones stay as they are."""
+    content = base64.b64decode(encoded)
+    if len(content) < PNG_LIMIT:
+        return encoded
+    target = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").quantize(128).save(target, "PNG", optimize=True)
+    return base64.b64encode(target.getvalue()).decode("ascii")
 
 
 def run(only):
