@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from helpers import quantile_threshold
+from helpers import conformal_p_values, quantile_threshold, sigma_threshold, tail_threshold
 
 finite_scores = arrays(np.float64, st.integers(20, 200), elements=st.floats(-1e6, 1e6))
 
@@ -70,19 +70,256 @@ def test_refuses_a_promise_that_too_few_scores_cannot_keep(n, quantile, needed):
     quantile_threshold(np.arange(needed), quantile)
 
 
+BAD_SCORES = [
+    ([], "holds 0 values"),
+    ([1.0], "at least 2"),
+    ([1, np.nan, 3], r"1 NaN or infinite values, the first at index \(1,\)"),
+    ([1, np.inf, 3], "infinite"),
+    (["a", "b"], "not numbers"),
+    ([1j, 2j], "not numbers"),
+    (np.ones((3, 2)), "one score a sample"),
+    (3.0, "one score a sample"),
+]
+
+
+@pytest.mark.parametrize(("scores", "message"), BAD_SCORES)
+@pytest.mark.parametrize("threshold", [lambda s: quantile_threshold(s, 0.5), sigma_threshold])
+def test_refuses_scores_that_are_none(threshold, scores, message):
+    with pytest.raises(ValueError, match=message):
+        threshold(scores)
+
+
+# sigma_threshold
+
+
+def test_sigma_by_hand():
+    scores = [1, 1, 3, 3]  # mean 2, standard deviation 1
+    assert sigma_threshold(scores) == 5
+    assert sigma_threshold(scores, 0.5) == 2.5
+    # Median 3, absolute deviations 2, 1, 0, 1, 97: their median is 1.
+    robust = sigma_threshold([1, 2, 3, 4, 100], 2, robust=True)
+    assert robust == pytest.approx(3 + 2 / stats.norm.ppf(0.75))
+
+
+@pytest.mark.parametrize("robust", [False, True])
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_sigma_keeps_its_promise_on_gaussian_scores(rng, k, robust):
+    rate = np.mean(rng.normal(5, 2, 200_000) > sigma_threshold(rng.normal(5, 2, 200_000), k, robust=robust))
+    assert rate == pytest.approx(stats.norm.sf(k), rel=0.15)
+
+
+def test_sigma_breaks_its_promise_on_skewed_scores(rng):
+    """The docstring says so: an exponential tail leaves more than ten times as much."""
+    assert np.mean(rng.exponential(size=200_000) > sigma_threshold(rng.exponential(size=200_000))) > 0.015
+
+
+@given(finite_scores, st.floats(0.5, 10))
+def test_sigma_leaves_at_most_what_cantelli_allows(scores, k):
+    margin = 1e-9 * (1 + np.abs(scores).max())
+    assert np.mean(scores > sigma_threshold(scores, k) + margin) <= 1 / (1 + k**2) + 1e-9
+
+
+@given(finite_scores, st.floats(0.1, 10), st.floats(0.1, 10))
+def test_sigma_grows_with_k(scores, one, other):
+    low, high = sorted((one, other))
+    assert sigma_threshold(scores, low) <= sigma_threshold(scores, high)
+
+
+@given(finite_scores, st.sampled_from([0.25, 2.0, 1024.0]))
+def test_sigma_scales_with_the_scores(scores, factor):
+    assert sigma_threshold(factor * scores) == pytest.approx(factor * sigma_threshold(scores))
+
+
+def test_sigma_does_not_mind_the_order_or_ties(rng):
+    scores = rng.integers(0, 9, 200)
+    for robust in (False, True):
+        value = sigma_threshold(scores, robust=robust)
+        assert value == pytest.approx(sigma_threshold(rng.permutation(scores), robust=robust))
+        assert value == pytest.approx(sigma_threshold(np.repeat(scores, 3), robust=robust))
+
+
+@given(st.floats(-1e6, 1e6), st.booleans())
+def test_sigma_of_constant_scores(value, robust):
+    assert sigma_threshold(np.full(50, value), robust=robust) == value
+
+
+def test_robust_sigma_forgets_wild_scores(rng):
+    scores = rng.normal(size=1000)
+    wild = np.concatenate([scores, np.full(100, 1e9)])
+    assert sigma_threshold(wild, robust=True) == pytest.approx(sigma_threshold(scores, robust=True), rel=0.2)
+    assert sigma_threshold(wild) > 1e8
+
+
+def test_robust_sigma_refuses_scores_without_spread():
+    with pytest.raises(ValueError, match="more than half of the scores are equal"):
+        sigma_threshold([0, 0, 0, 1, 2], robust=True)
+
+
+@pytest.mark.parametrize("k", [0, -1, np.nan, np.inf, "3", None, [3]])
+def test_sigma_refuses_a_k_that_is_none(k):
+    with pytest.raises(ValueError, match="k is"):
+        sigma_threshold(np.arange(100), k)
+
+
+# tail_threshold
+
+
+def test_tail_agrees_with_scipy(rng):
+    """The same quantile as SciPy's own fit and distribution, put together by hand."""
+    scores = rng.gamma(2, size=3000)
+    start = np.sort(scores)[-301]
+    shape, _, scale = stats.genpareto.fit(scores[scores > start] - start, floc=0)
+    by_hand = start + stats.genpareto.ppf(1 - 0.0005 / 0.1, shape, scale=scale)
+    assert tail_threshold(scores, 0.9995) == pytest.approx(by_hand, rel=2e-3)
+    start = np.sort(scores)[-601]
+    shape, _, scale = stats.genpareto.fit(scores[scores > start] - start, floc=0)
+    by_hand = start + stats.genpareto.isf(0.0005 / 0.2, shape, scale=scale)
+    assert tail_threshold(scores, 0.9995, tail=0.2) == pytest.approx(by_hand, rel=2e-3)
+
+
+def test_tail_of_an_exact_tail_by_hand():
+    """Exponential scores at their own plotting positions: the quantile is known, shape 0 and scale 2."""
+    n = 20_000
+    scores = stats.expon.isf((np.arange(n) + 0.5) / n, scale=2)
+    assert tail_threshold(scores, 0.9999) == pytest.approx(-2 * np.log(1e-4), rel=0.01)
+    assert tail_threshold(scores, 0.99) == pytest.approx(-2 * np.log(1e-2), rel=0.01)
+
+
 @pytest.mark.parametrize(
-    ("scores", "message"),
+    "kind",
+    [stats.norm(), stats.expon(), stats.gamma(4), stats.uniform(), stats.t(5), stats.chi2(3)],
+    ids=lambda k: k.dist.name,
+)
+def test_tail_keeps_its_promise_in_the_median(rng, kind):
+    rates = [kind.sf(tail_threshold(kind.rvs(5000, random_state=rng), 0.9999)) for _ in range(60)]
+    assert 1 / 3 < np.median(rates) / 1e-4 < 3
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.floats(0.91, 0.99999), st.floats(0.91, 0.99999))
+def test_tail_grows_with_the_quantile(seed, one, other):
+    scores = np.random.default_rng(seed).lognormal(size=600)
+    low, high = sorted((one, other))
+    assert np.sort(scores)[-61] <= tail_threshold(scores, low) <= tail_threshold(scores, high)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([2.0**-20, 0.25, 2.0**30]))
+def test_tail_scales_with_the_scores(seed, factor):
+    scores = np.random.default_rng(seed).lognormal(size=600)
+    assert tail_threshold(factor * scores, 0.9999) == pytest.approx(factor * tail_threshold(scores, 0.9999))
+
+
+def test_tail_does_not_mind_the_order_and_bears_ties(rng):
+    scores = rng.exponential(size=2000)
+    assert tail_threshold(rng.permutation(scores), 0.999) == tail_threshold(scores, 0.999)
+    assert tail_threshold(scores.round(1), 0.9999) == pytest.approx(tail_threshold(scores, 0.9999), rel=0.2)
+
+
+def test_tail_continues_the_quantile(rng):
+    scores = rng.exponential(size=20_000)
+    assert tail_threshold(scores, 0.99) == pytest.approx(quantile_threshold(scores, 0.99), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("scores", "tail", "found"),
     [
-        ([], "holds 0 values"),
-        ([1.0], "at least 2"),
-        ([1, np.nan, 3], r"1 NaN or infinite values, the first at index \(1,\)"),
-        ([1, np.inf, 3], "infinite"),
-        (["a", "b"], "not numbers"),
-        ([1j, 2j], "not numbers"),
-        (np.ones((3, 2)), "one score a sample"),
-        (3.0, "one score a sample"),
+        (np.arange(499), 0.1, 49),
+        (np.arange(999), 0.05, 49),
+        (np.ones(5000), 0.1, 0),
+        (np.repeat([0, 1], [4990, 10]), 0.1, 10),
+        ([1.0, 2.0], 0.5, 1),
+        ([1.0], 0.1, 0),
     ],
 )
-def test_refuses_scores_that_are_none(scores, message):
+def test_tail_refuses_too_few_excesses(scores, tail, found):
+    with pytest.raises(ValueError, match=rf"^{found} of {len(scores)} scores lie above.*at least 50"):
+        tail_threshold(scores, 0.9999, tail=tail)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_tail_refuses_a_quantile_before_the_tail(rng, quantile):
+    with pytest.raises(ValueError, match=r"more than 0\.9.*use quantile_threshold"):
+        tail_threshold(rng.normal(size=1000), quantile)
+
+
+@pytest.mark.parametrize("bad", [0, 1, np.nan, "0.9", None])
+def test_tail_refuses_shares_that_are_none(bad):
+    with pytest.raises(ValueError, match="quantile is"):
+        tail_threshold(np.arange(1000), bad)
+    with pytest.raises(ValueError, match="tail is"):
+        tail_threshold(np.arange(1000), 0.999, tail=bad)
+
+
+@pytest.mark.parametrize(("scores", "message"), BAD_SCORES[2:])
+def test_tail_refuses_scores_that_are_none(scores, message):
     with pytest.raises(ValueError, match=message):
-        quantile_threshold(scores, 0.5)
+        tail_threshold(scores, 0.9999)
+
+
+# conformal_p_values
+
+small_integers = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
+
+
+def test_p_values_by_hand():
+    p = conformal_p_values([1, 2, 3, 4], [0, 1, 2.5, 4, 5])
+    assert p.tolist() == [1, 1, 3 / 5, 2 / 5, 1 / 5]
+    assert conformal_p_values([7], [7, 8]).tolist() == [1, 0.5]
+
+
+@given(small_integers, small_integers)
+def test_p_values_are_a_count(calibration, scores):
+    """Against a count one by one, with many ties."""
+    counted = [(1 + sum(c >= s for c in calibration)) / (len(calibration) + 1) for s in scores]
+    assert conformal_p_values(calibration, scores).tolist() == counted
+
+
+@given(small_integers, small_integers)
+def test_p_values_fall_as_scores_grow_and_know_ranks_only(calibration, scores):
+    calibration, scores = np.array(calibration), np.sort(scores)
+    p = conformal_p_values(calibration, scores)
+    assert (np.diff(p) <= 0).all()
+    assert ((p >= 1 / (len(calibration) + 1)) & (p <= 1)).all()
+    assert p.tolist() == conformal_p_values(np.exp(calibration / 3), np.exp(scores / 3)).tolist()
+    assert p.tolist() == conformal_p_values(calibration[::-1] * 1024.0, scores * 1024.0).tolist()
+
+
+def test_p_values_of_constant_scores():
+    assert conformal_p_values(np.ones(9), np.ones(3)).tolist() == [1, 1, 1]
+
+
+@given(st.lists(st.integers(0, 60), min_size=20, max_size=200), st.sampled_from([0.05, 0.1, 0.25, 0.5]))
+def test_p_values_and_quantile_threshold_give_the_same_verdict(calibration, rate):
+    scores = np.arange(-1, 62)
+    alarms = scores > quantile_threshold(calibration, 1 - rate)
+    assert ((conformal_p_values(calibration, scores) <= rate + 1e-12) == alarms).all()
+
+
+def test_p_values_keep_their_promise(rng):
+    """Over calibration sets, p <= a for a normal sample at most as often as a, and nearly as often."""
+    draws = rng.uniform(size=(20_000, 100))
+    p = np.array([conformal_p_values(row[:99], row[99:])[0] for row in draws])
+    for level in (0.01, 0.1, 0.5):
+        assert np.mean(p <= level) == pytest.approx(level, abs=5 * np.sqrt(level * (1 - level) / len(p)))
+
+
+def test_benjamini_hochberg_bounds_the_share_of_false_alarms(rng):
+    """Days of 45 normal samples and 5 anomalies share 199 calibration scores each."""
+    normal, odd = rng.normal(size=(3000, 199 + 45)), rng.normal(3.5, 1, size=(3000, 5))
+    p = np.array([conformal_p_values(n[:199], np.r_[n[199:], o]) for n, o in zip(normal, odd, strict=True)])
+    alarms = stats.false_discovery_control(p, axis=1) <= 0.2
+    false_share = alarms[:, :45].sum(axis=1) / np.maximum(1, alarms.sum(axis=1))
+    error = 5 * false_share.std() / np.sqrt(len(p))
+    assert 0.1 < false_share.mean() <= 0.2 * 45 / 50 + error
+    assert alarms[:, 45:].mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "bad", [[], [1, np.nan], [np.inf, 1], ["a", "b"], ["1", "2"], [1j, 2], np.ones((3, 2)), 3.0, np.array([1, None])]
+)
+def test_p_values_refuse_what_are_no_scores(bad):
+    with pytest.raises(ValueError, match="calibration: expected finite numbers"):
+        conformal_p_values(bad, [1.0])
+    with pytest.raises(ValueError, match="scores: expected finite numbers"):
+        conformal_p_values([1.0], bad)
