@@ -19,6 +19,7 @@ _MODULE_OF = {
     "reconstruct": "scores",
     "reconstruction_error": "scores",
     "quantile_threshold": "thresholds",
+    "bootstrap_interval": "evaluation",
     "evaluate": "evaluation",
     "expect": "evaluation",
     "recall_at_budget": "evaluation",
