@@ -103,12 +103,12 @@ def evaluate(y_true, scores, threshold=None, *, name="detector", budget=0.02):
 def bootstrap_interval(
     y_true, scores, metric=average_precision_score, *, baseline=None, confidence=0.95, n_resamples=1000, seed=0
 ):
-    """Return the interval that a measure would stay in had other test samples of the same kind been drawn.
+    """Return a confidence interval of a measure: how far the choice of test samples may have moved it.
 
     Normal samples and anomalies are drawn again separately, with replacement, as many of
-    each as there are; the interval holds the middle share `confidence` of the measures of
-    these test sets. The detector stays as it is: what another training seed would
-    change is not in the interval.
+    each as there are; the interval holds the middle share `confidence` of what these test
+    sets measure (percentile bootstrap). The detector stays as it is: what another training
+    seed would change is not in the interval.
 
     Parameters
     ----------
@@ -171,12 +171,12 @@ def bootstrap_interval(
 
     def statistic(*rows_by_class):
         rows = np.sort(np.concatenate(rows_by_class))
-        value = metric(y[rows], scores[rows])
-        if baseline is not None:
-            value -= metric(y[rows], baseline[rows])
-        if not np.isfinite(value):
-            raise ValueError(f"metric returned {value} for a draw: it must be defined for every mix of these samples.")
-        return value
+        values = [
+            _checks.number(metric(y[rows], detector[rows]), "the value of metric")
+            for detector in (scores, baseline)
+            if detector is not None
+        ]
+        return values[0] - sum(values[1:])
 
     interval = stats.bootstrap(
         [np.flatnonzero(y == label) for label in (0, 1)],

@@ -304,7 +304,8 @@ def test_bootstrap_interval_depends_on_its_seed_alone(rng):
         ({"n_resamples": 200.0}, "n_resamples is 200.0"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": None}, "seed is None"),
-        ({"metric": lambda y, scores: np.nan}, "metric returned nan for a draw"),
+        ({"metric": lambda y, scores: np.nan}, "the value of metric is nan, expected one finite number"),
+        ({"metric": lambda y, scores: scores}, "the value of metric is array"),
     ],
 )
 def test_bootstrap_interval_refuses_bad_input(changes, message):
