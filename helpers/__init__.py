@@ -22,6 +22,7 @@ _MODULE_OF = {
     "quantile_threshold": "thresholds",
     "sigma_threshold": "thresholds",
     "tail_threshold": "thresholds",
+    "bootstrap_interval": "evaluation",
     "evaluate": "evaluation",
     "expect": "evaluation",
     "recall_at_budget": "evaluation",
