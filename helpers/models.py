@@ -47,18 +47,24 @@ def dense_autoencoder(n_features, bottleneck, hidden=(64,), output_activation="l
     return keras.Model(inputs, outputs, name="dense_autoencoder")
 
 
-def conv_autoencoder(shape=(28, 28, 1), filters=(16, 32), latent=16):
+def conv_autoencoder(shape=(28, 28, 1), filters=(8, 32), latent=24, noise=1.0, output_bias=-2.0):
     """Build a convolutional autoencoder for small images.
 
     Parameters
     ----------
     shape : tuple of int, default (28, 28, 1)
         Height, width and channels; height and width divisible by 2 for each entry of `filters`.
-    filters : sequence of int, default (16, 32)
+    filters : sequence of int, default (8, 32)
         Filters of the 3x3 convolutions of the encoder, each of which halves height and width.
         The decoder mirrors them with transposed convolutions.
-    latent : int, default 16
-        Number of units in the middle, without activation.
+    latent : int, default 24
+        Number of units in the middle, without activation, normalised over the batch.
+    noise : float, default 1.0
+        Standard deviation of the noise that is added to the latent values in training, between 0
+        and 1. The decoder then draws something normal from every code near that of a normal image.
+    output_bias : float, default -2.0
+        Where the output layer's bias starts: the logit of the mean pixel, roughly. From 0 the first
+        epochs go into learning that a dark background is dark.
 
     Returns
     -------
@@ -68,7 +74,8 @@ def conv_autoencoder(shape=(28, 28, 1), filters=(16, 32), latent=16):
     Raises
     ------
     ValueError
-        If a layer would be empty, or if height or width cannot be halved often enough.
+        If a layer would be empty, if height or width cannot be halved often enough, or if `noise`
+        is outside [0, 1].
 
     Notes
     -----
@@ -85,11 +92,15 @@ def conv_autoencoder(shape=(28, 28, 1), filters=(16, 32), latent=16):
         x = layers.Conv2D(n_filters, 3, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     small = x.shape[1:]
-    x = layers.Dense(latent, name="latent")(layers.Flatten()(x))
+    x = layers.Dense(latent, use_bias=False)(layers.Flatten()(x))
+    x = layers.BatchNormalization(momentum=0.9, center=False, scale=False, name="latent")(x)
+    x = layers.GaussianNoise(noise)(x)
     x = layers.Dense(small[0] * small[1] * small[2], activation="relu")(x)
     x = layers.Reshape(small)(x)
     for n_filters in reversed(filters[:-1]):
         x = layers.Conv2DTranspose(n_filters, 3, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    outputs = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", activation="sigmoid")(x)
+    dark = keras.initializers.Constant(output_bias)
+    x = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", bias_initializer=dark)(x)
+    outputs = layers.Activation("sigmoid")(x)
     return keras.Model(inputs, outputs, name="conv_autoencoder")

@@ -222,7 +222,7 @@ def test_error_refuses_an_unknown_name(zero):
 def test_conv_autoencoder_shapes():
     model = conv_autoencoder((16, 8, 3), filters=(4, 6, 5), latent=7)
     assert model.input_shape == model.output_shape == (None, 16, 8, 3)
-    assert model.get_layer("latent").units == 7
+    assert model.get_layer("latent").output.shape == (None, 7)
     assert not model.compiled
     assert conv_autoencoder().output_shape == (None, 28, 28, 1)
 
@@ -233,6 +233,21 @@ def test_conv_autoencoder_shapes():
 def test_conv_autoencoder_refuses(bad):
     with pytest.raises(ValueError, match="cannot be halved"):
         conv_autoencoder(**bad)
+
+
+def test_conv_autoencoder_adds_noise_in_training_only(rng):
+    x = rng.random((4, 28, 28, 1), dtype=np.float32)
+    model = conv_autoencoder()
+    np.testing.assert_array_equal(model(x, training=False), model(x, training=False))
+    quiet = conv_autoencoder(noise=0.0)
+    assert np.ptp(np.stack([model(x, training=True) for _ in range(2)]), axis=0).max() > 1e-3
+    assert np.ptp(np.stack([quiet(x, training=True) for _ in range(2)]), axis=0).max() < 1e-6
+
+
+@pytest.mark.parametrize(("bias", "level"), [(-2.0, 0.12), (0.0, 0.5)])
+def test_conv_autoencoder_starts_at_its_output_bias(bias, level):
+    empty = np.zeros((2, 28, 28, 1), np.float32)
+    assert np.mean(conv_autoencoder(output_bias=bias)(empty, training=False)) == pytest.approx(level, abs=0.01)
 
 
 def test_cosine_schedule_warms_up_and_decays(rng):
