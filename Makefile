@@ -26,8 +26,9 @@ $(READY): requirements.txt pyproject.toml tools/setup.sh
 lab: $(READY)  ## open the series in JupyterLab (LAB_ARGS=… passes through, LAB_DIR=… is another folder)
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir="$(LAB_DIR)" $(LAB_ARGS)
 
+# One process a core, and one thread a process: more would fight for the cores.
 test: $(READY)  ## run all tests, every notebook included
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(NBVAL) $(PYTEST_ARGS)
+	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) $(NBVAL) $(PYTEST_ARGS)
 
 run: $(READY)  ## run every notebook into build/, with HTML pages (ONLY=01 for one)
 	@$(BIN)/python tools/notebooks.py run --only "$(ONLY)"
