@@ -10,6 +10,7 @@ WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Outputs were stored on Linux; elsewhere only what a cell marks for checking is compared.
 NBVAL := $(if $(filter Linux,$(shell uname -s)),--nbval,--nbval-lax)
 ONLY ?=
+BENCH ?= scoring
 SEEDS ?= 0 1 2
 LAB_DIR ?= notebooks
 
@@ -42,8 +43,8 @@ workshop: $(READY)  ## write copies without outputs to build/workshop
 claims: $(READY)  ## show which claim holds under which seed (SEEDS="0 1 2")
 	@$(BIN)/python tools/notebooks.py claims --only "$(ONLY)" --seeds "$(SEEDS)"
 
-bench: $(READY)  ## measure speed and memory of scoring
-	@$(BIN)/python benchmarks/scoring.py
+bench: $(READY)  ## measure scoring; BENCH=gan: the GAN of notebook 03 over ten digits (about 7 minutes)
+	@$(BIN)/python benchmarks/$(BENCH).py
 
 lint: $(READY)  ## check package, tests, tools and notebooks with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
