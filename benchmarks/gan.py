@@ -44,12 +44,12 @@ def main():
         }
         auc = {name: shown["roc_auc_score"](split.y_test, score) for name, score in scores.items()}
         verdict = {"verdict, best epoch": history["verdict"].max(), "verdict, last epoch": history["verdict"].iloc[-1]}
-        rows[digit] = verdict | auc | {"training, s": gan.seconds}
+        rows[digit] = verdict | auc
         print(digit, {name: round(float(value), 3) for name, value in rows[digit].items()}, flush=True)
     table = pd.DataFrame(rows).T
     table.loc["mean"] = table.mean()
     lines = [["normal digit", *table.columns], ["---"] * (table.shape[1] + 1)]
-    lines += [[digit, *(f"{v:.3f}" for v in row[:-1]), f"{row.iloc[-1]:.0f}"] for digit, row in table.iterrows()]
+    lines += [[digit, *(f"{value:.3f}" for value in row)] for digit, row in table.iterrows()]
     packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "scikit-learn"))
     text = [
         "# The GAN of notebook 03 over ten digits",
