@@ -10,7 +10,8 @@ WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 # Outputs were stored on Linux; elsewhere only what a cell marks for checking is compared.
 NBVAL := $(if $(filter Linux,$(shell uname -s)),--nbval,--nbval-lax)
 ONLY ?=
-BENCH ?= scoring
+FULL ?=
+BENCH_VENV := .venv-bench
 SEEDS ?= 0 1 2
 LAB_DIR ?= notebooks
 
@@ -41,10 +42,14 @@ workshop: $(READY)  ## write copies without outputs to build/workshop
 	@$(BIN)/python tools/notebooks.py workshop --only "$(ONLY)"
 
 claims: $(READY)  ## show which claim holds under which seed (SEEDS="0 1 2")
-	@$(BIN)/python tools/notebooks.py claims --only "$(ONLY)" --seeds "$(SEEDS)"
+	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py claims --only "$(ONLY)" --seeds "$(SEEDS)" --workers $(WORKERS)
 
-bench: $(READY)  ## measure scoring; BENCH=gan: the GAN of notebook 03 over ten digits (about 7 minutes)
-	@$(BIN)/python benchmarks/$(BENCH).py
+bench: $(BENCH_VENV)/.ready  ## measure, and write benchmarks/README.md (half an hour; ONLY=tabular for a part, FULL=1 for more)
+	@$(BENCH_VENV)/bin/python benchmarks/run.py --only "$(ONLY)" $(if $(FULL),--full)
+
+# Its own environment: what it compares with is large, and nothing else needs it.
+$(BENCH_VENV)/.ready: requirements.txt pyproject.toml tools/setup.sh benchmarks/requirements.txt
+	@sh tools/setup.sh $(BENCH_VENV) benchmarks/requirements.txt
 
 lint: $(READY)  ## check package, tests, tools and notebooks with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -183,11 +183,13 @@ def plot_error_maps(x, reconstruction, blur=0.0, titles=None, axes=None):
     Raises
     ------
     ValueError
-        If the shapes, the number of titles or the axes do not fit each other.
+        If the shapes, the number of titles or the axes do not fit each other, or if `blur` is negative.
     """
     if np.shape(x) != np.shape(reconstruction):
         raise ValueError(f"x has shape {np.shape(x)}, reconstruction {np.shape(reconstruction)}: they must be equal.")
-    residual = gaussian_filter(np.asarray(x) - np.asarray(reconstruction), sigma=blur, axes=(1, 2))
+    if not 0 <= blur < np.inf:
+        raise ValueError(f"blur is {blur!r}, expected a number of pixels, 0 or more.")
+    residual = gaussian_filter(np.asarray(x, np.float32) - np.asarray(reconstruction), sigma=blur, axes=(1, 2))
     cmap = sns.blend_palette([NORMAL_COLOR, "white", ANOMALY_COLOR], as_cmap=True)
     return _image_rows({"error": residual}, titles, axes, cmap=cmap, vmin=-1, vmax=1)
 

@@ -103,15 +103,17 @@ def image_error(x, reconstruction, blur=1.0):
     Raises
     ------
     ValueError
-        If the shapes are not as above or not equal, or if values are not finite.
+        If the shapes are not as above or not equal, if values are not finite, or if `blur` is negative.
 
     Notes
     -----
     Taught in notebook 02.
     """
-    x, reconstruction = np.asarray(x), np.asarray(reconstruction)
+    x, reconstruction = np.asarray(x, np.float32), np.asarray(reconstruction, np.float32)
     if x.ndim != 4 or x.size == 0 or x.shape != reconstruction.shape:
         raise ValueError(f"{x.shape=} and {reconstruction.shape=} must be equal: (n, height, width, channels)")
+    if not 0 <= blur < np.inf:
+        raise ValueError(f"blur is {blur!r}, expected a number of pixels, 0 or more")
     residual = gaussian_filter(x - reconstruction, sigma=blur, axes=(1, 2))
     ink = np.maximum(np.sqrt(np.sum(x**2, axis=(1, 2, 3))), 1)
     scores = np.sum(residual**2, axis=(1, 2, 3)) / ink

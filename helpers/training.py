@@ -117,6 +117,8 @@ def train(
         steps_per_execution=steps_per_execution,
         jit_compile=False,
     )
+    # Variables that come up while the step is traced make TensorFlow trace it twice.
+    model.optimizer.build(model.trainable_variables)
     history = model.fit(
         data["x_train"],
         data["x_train"],

@@ -307,6 +307,18 @@ def test_image_error_grows_with_the_error(rng):
     assert np.all(errors[1] < errors[2])
 
 
+def test_image_error_takes_whole_numbers(rng):
+    x, reconstruction = rng.integers(0, 256, (2, 3, 9, 9, 1), dtype=np.uint8)
+    assert image_error(x, reconstruction) == pytest.approx(image_error(x * 1.0, reconstruction * 1.0))
+
+
+@pytest.mark.parametrize("blur", [-1, float("nan"), float("inf")])
+def test_image_error_refuses_a_blur_that_is_none(blur):
+    x = np.ones((1, 4, 4, 1))
+    with pytest.raises(ValueError, match="expected a number of pixels"):
+        image_error(x, x, blur=blur)
+
+
 @pytest.mark.parametrize(
     ("x", "reconstruction", "message"),
     [

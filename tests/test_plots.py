@@ -129,6 +129,7 @@ def test_image_rows_on_given_axes():
     ("call", "message"),
     [
         (lambda: plot_reconstructions(IMAGES, IMAGES[:2]), r"reconstructions have shape \(2, 8, 8, 1\)"),
+        (lambda: plot_error_maps(IMAGES, IMAGES, blur=-1), "blur is -1"),
         (lambda: plot_reconstructions(IMAGES[..., 0], IMAGES), "images have shape"),
         (lambda: plot_reconstructions(IMAGES[:0], IMAGES[:0]), "expected"),
         (lambda: plot_reconstructions(IMAGES, IMAGES, titles=[1]), "1 titles for 3 images"),

@@ -127,6 +127,45 @@ def test_claims_show_the_worst_value_and_what_missed(project):
     assert tool(project, "claims", "--only", "01", "--seeds", "0 1").returncode == 0
 
 
+def test_claims_of_several_workers_are_those_of_one(project):
+    shutil.copy(project / "notebooks" / "01_works.ipynb", project / "notebooks" / "03_works.ipynb")
+    reports = []
+    for workers in "12":
+        tool(project, "claims", "--only", "works", "--seeds", "0 1", "--workers", workers)
+        reports.append((project / "build" / "claims.md").read_text(encoding="utf-8"))
+    assert reports[0] == reports[1]
+    assert reports[0].count("2 of 2") == 4
+
+
+def test_a_claim_that_was_not_reached_is_missed(project):
+    code = (
+        "import os\nfrom helpers import expect\nseed = int(os.environ['TUTORIAL_SEED'])\nexpect('one', 1, at_least=0)"
+    )
+    write(project / "notebooks" / "03_stops.ipynb", [], [code, "expect('second', 1 / (1 - seed), at_least=0)"])
+    result = tool(project, "claims", "--only", "03", "--seeds", "0 1")
+    assert result.returncode == 1
+    assert "ZeroDivisionError" in result.stdout
+    report = (project / "build" / "claims.md").read_text(encoding="utf-8")
+    assert "| 03_stops | one | ≥ 0 | 1 | 0 | 2 of 2 | – |" in report
+    assert "| 03_stops | second | ≥ 0 | 1 | 0 | 1 of 2 | 1 |" in report
+
+
+def test_claims_are_stored_while_seeds_are_left(project):
+    look = "stored = Path('../build/claims.md').read_text() if os.environ['TUTORIAL_SEED'] == '1' else '1 of 1'"
+    code = f"import os\nfrom pathlib import Path\nfrom helpers import expect\n{look}"
+    write(
+        project / "notebooks" / "03_looks.ipynb", [], [code, "expect('stored', float('1 of 1' in stored), at_least=1)"]
+    )
+    assert tool(project, "claims", "--only", "03", "--seeds", "0 1").returncode == 0
+
+
+@pytest.mark.parametrize("workers", ["0", "-1"])
+def test_claims_refuse_workers_that_are_none(project, workers):
+    result = tool(project, "claims", "--workers", workers)
+    assert result.returncode == 2
+    assert "--workers" in result.stderr
+
+
 @pytest.mark.parametrize("seeds", ["", "one", "1.5"])
 def test_claims_refuse_seeds_that_are_none(project, seeds):
     result = tool(project, "claims", "--seeds", seeds)

@@ -10,6 +10,8 @@ import re
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
@@ -179,42 +181,57 @@ def workshop(only):
     return 0
 
 
-def claims(only, seeds):
+def claims(only, seeds, workers):
     """Run every notebook under each seed and show which claim held where."""
-    records, failed = [], 0
     paths = [path for path in find_notebooks(only) if CLAIM_SOURCE.search(path.read_text(encoding="utf-8"))]
-    with tempfile.TemporaryDirectory() as folder:
-        for seed in seeds:
-            print(f"seed {seed}", flush=True)
-            file = Path(folder) / "claims.jsonl"
-            os.environ |= {"TUTORIAL_SEED": str(seed), "TUTORIAL_CLAIMS": str(file)}
-            for path, _, _, problem in each(paths):
-                failed += bool(problem)
-                if file.exists():
-                    name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
-                    lines = file.read_text(encoding="utf-8").splitlines()
-                    records += [json.loads(line) | {"notebook": name, "seed": seed} for line in lines]
-                    file.unlink()
-    table = claims_table(pd.DataFrame(records), seeds)
+    if not paths:
+        sys.exit(f"No notebook whose name contains {only!r} makes a claim.")
+    records, runs, failed = [], [], 0
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        jobs = [pool.submit(claims_of, path, seed) for seed in seeds for path in paths]
+        for number, job in enumerate(as_completed(jobs), 1):
+            found, run, seconds, problem = job.result()
+            records += found
+            runs.append(run)
+            failed += bool(problem)
+            outcome = f"FAILED after {seconds:.0f} s\n    {problem}" if problem else f"{seconds:.0f} s"
+            print(f"[{number}/{len(jobs)}] {run[0]}, seed {run[1]}: {outcome}", flush=True)
+            # Ten seeds take more than an hour: what was measured is stored at once.
+            table = claims_table(records, runs)
+            report = markdown_table(table)
+            BUILD.mkdir(exist_ok=True)
+            (BUILD / "claims.md").write_text(report, encoding="utf-8")
     missed = int((table["missed by"] != "–").sum())
-    lines = [f"| {' | '.join(map(str, row))} |" for row in [table.columns, ["---"] * table.shape[1], *table.to_numpy()]]
-    report = f"Seeds: {' '.join(map(str, seeds))}\n\n" + "\n".join(lines) + "\n"
-    BUILD.mkdir(exist_ok=True)
-    (BUILD / "claims.md").write_text(report, encoding="utf-8")
-    print("\n" + report + f"\n{len(table)} claims, {missed} missed, {failed} runs failed; stored in build/claims.md")
+    print(f"\n{report}\n{len(table)} claims, {missed} missed, {failed} runs failed; stored in build/claims.md")
     return 1 if missed or failed else 0
 
 
-def claims_table(records, seeds):
-    """One row a claim: its bar, the worst measured value, and the seeds that missed it."""
+def claims_of(path, seed):
+    """Run one notebook under one seed; return its claims, its name and seed, the seconds, and what went wrong or ''."""
+    name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "claims.jsonl"
+        os.environ |= {"TUTORIAL_SEED": str(seed), "TUTORIAL_CLAIMS": str(file)}
+        _, seconds, problem = execute(path)
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) | {"notebook": name, "seed": seed} for line in lines], (name, seed), seconds, problem
+
+
+def claims_table(records, runs):
+    """One row a claim: its bar, the worst measured value, and the seeds that missed it or never got to it."""
+    if not records:
+        return pd.DataFrame({"notebook": [], "claim": [], "missed by": []})
     rows = []
-    for (notebook, claim), group in records.groupby(["notebook", "claim"], sort=False):
+    for (notebook, claim), group in (
+        pd.DataFrame(records).sort_values("notebook", kind="stable").groupby(["notebook", "claim"], sort=False)
+    ):
         bounds = group[["at_least", "at_most"]].astype(float)
-        value = group["value"]
+        value = group["value"].astype(float)
         margin = pd.concat([value - bounds["at_least"], bounds["at_most"] - value], axis=1).min(axis=1)
         worst = group.loc[margin.where(value.notna(), -np.inf).idxmin()]  # NaN is the worst there is
         bars = [f"{sign} {worst[side]:g}" for side, sign in SIGNS.items() if pd.notna(worst[side])]
-        missed = sorted(set(group.loc[~group["holds"].astype(bool), "seed"]) | set(seeds) - set(group["seed"]))
+        seeds = {seed for name, seed in runs if name == notebook}
+        missed = sorted(set(group.loc[~group["holds"].astype(bool), "seed"]) | seeds - set(group["seed"]))
         rows.append(
             {
                 "notebook": notebook,
@@ -222,11 +239,16 @@ def claims_table(records, seeds):
                 "bar": ", ".join(bars),
                 "worst": f"{worst['value']:.4g}",
                 "at seed": worst["seed"],
-                "held": f"{len(set(seeds) - set(missed))} of {len(seeds)}",
+                "held": f"{len(seeds) - len(missed)} of {len(seeds)}",
                 "missed by": " ".join(map(str, missed)) or "–",
             }
         )
     return pd.DataFrame(rows)
+
+
+def markdown_table(table):
+    rows = [table.columns, ["---"] * table.shape[1], *table.to_numpy()]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows) + "\n"
 
 
 def main():
@@ -234,6 +256,7 @@ def main():
     parser.add_argument("action", choices=["run", "refresh", "workshop", "claims"])
     parser.add_argument("--only", default="", help="take the notebooks whose path contains this")
     parser.add_argument("--seeds", default="0 1 2", help="for claims: seeds, separated by blanks")
+    parser.add_argument("--workers", type=int, default=1, help="for claims: notebooks that run at the same time")
     args = parser.parse_args()
     if args.action == "claims":
         try:
@@ -242,7 +265,9 @@ def main():
             parser.error(f"--seeds is {args.seeds!r}, expected integers separated by blanks")
         if not seeds:
             parser.error("--seeds holds no seed")
-        return claims(args.only, seeds)
+        if args.workers < 1:
+            parser.error(f"--workers is {args.workers}, expected 1 or more")
+        return claims(args.only, seeds, args.workers)
     return {"run": run, "refresh": refresh, "workshop": workshop}[args.action](args.only)
 
 

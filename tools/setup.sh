@@ -1,5 +1,6 @@
 #!/bin/sh
-# Make the virtual environment named by the first argument and install the project into it.
+# Make the virtual environment named by the first argument and install the project into it,
+# with the requirements of the second argument, if there is one.
 # PYTHON=… chooses the interpreter.
 set -u
 venv=$1
@@ -26,7 +27,7 @@ echo "Setting up $venv with $("$python" --version); the first time this takes a 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 "$python" -m venv --clear "$venv" >"$log" 2>&1 || { cat "$log" >&2; fail "Could not make the virtual environment $venv."; }
-if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e . >"$log" 2>&1; then
+if ! "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e . ${2:+-r "$2"} >"$log" 2>&1; then
     if grep -qE 'NewConnectionError|ConnectTimeout|Temporary failure in name resolution|Network is unreachable|ProxyError|ReadTimeout|from versions: none' "$log"; then
         fail "The packages could not be downloaded: check the network connection (and pip's proxy settings), then run the same command again."
     fi

@@ -1,0 +1,34 @@
+"""Measure, then write README.md and its figures: ``python benchmarks/run.py --only tabular --full``."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import report
+
+HERE = Path(__file__).parent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help=f"one of {', '.join(report.SECTIONS)}; all of them without it")
+    parser.add_argument("--full", action="store_true", help="add what is too slow for every day")
+    args = parser.parse_args()
+    if args.only and args.only not in report.SECTIONS:
+        parser.error(f"there is no section {args.only!r}, only: {', '.join(report.SECTIONS)}")
+    chosen = [args.only] if args.only else list(report.SECTIONS)
+    for number, name in enumerate(chosen, 1):
+        print(f"[{number}/{len(chosen)}] {name}", flush=True)
+        start = time.perf_counter()
+        # A process for each section: what one holds in memory must not slow the next.
+        subprocess.run([sys.executable, HERE / f"{name}.py", *(["--full"] if args.full else [])], check=True)
+        print(f"    {time.perf_counter() - start:.0f} s", flush=True)
+    missed = report.write()
+    print("benchmarks/README.md is written." + (f" Missed: {'; '.join(missed)}" if missed else " Every bar holds."))
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
