@@ -235,7 +235,7 @@ def tabular_figure(result):
 
 def mnist_figure(result):
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for row, color in zip(result["rows"], ("C1", "C2", "black", "C0"), strict=False):
+    for row, color in zip(result["rows"], ("C1", "C2", "black", "gray", "C0"), strict=False):
         if row["train"]:
             auc = [row["ROC AUC"]["1"], row["ROC AUC"]["8"]]
             seconds = [row["seconds"]["1"], row["seconds"]["8"]]

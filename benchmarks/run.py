@@ -1,6 +1,7 @@
 """Measure, then write README.md and its figures: ``python benchmarks/run.py --only tabular --full``."""
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -23,7 +24,8 @@ def main():
         print(f"[{number}/{len(chosen)}] {name}", flush=True)
         start = time.perf_counter()
         # A process for each section: what one holds in memory must not slow the next.
-        subprocess.run([sys.executable, HERE / f"{name}.py", *(["--full"] if args.full else [])], check=True)
+        command = [sys.executable, HERE / f"{name}.py", *(["--full"] if args.full else [])]
+        subprocess.run(command, check=True, env=os.environ | {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"})
         print(f"    {time.perf_counter() - start:.0f} s", flush=True)
     missed = report.write()
     print("benchmarks/README.md is written." + (f" Missed: {'; '.join(missed)}" if missed else " Every bar holds."))

@@ -98,6 +98,17 @@ def test_refresh_strips_widgets(project):
     assert nbformat.read(path, 4).cells[0].outputs == []
 
 
+def test_outputs_of_widgets_are_not_sent_back(project):
+    path = project / "notebooks" / "03_slider.ipynb"
+    codes = [
+        "from ipywidgets import Output\nout = Output()\nwith out:\n    print('caught')",
+        "assert out.outputs == ()",
+    ]
+    write(path, [], codes)
+    result = tool(project, "run", "--only", "03")
+    assert result.returncode == 0, result.stdout
+
+
 def test_refresh_shrinks_large_pictures(project):
     path = project / "notebooks" / "03_noise.ipynb"
     noise = "plt.imshow(np.random.default_rng(0).random((200, 300, 3)), interpolation='nearest')"

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbclient.output_widget import OutputWidget
 from nbconvert import HTMLExporter
 from PIL import Image
 
@@ -40,12 +41,27 @@ def find_notebooks(only=""):
     return chosen
 
 
+class SilentOutput(OutputWidget):
+    """An output widget that tells the kernel nothing.
+
+    nbclient sends each output back on the channel that it awaits the cell's reply on; now and then the reply is
+    missed, and the run hangs (jupyter/nbclient, issue 312).
+    """
+
+    def sync_state(self):
+        pass
+
+
 def execute(path):
     """Run a notebook in a fresh kernel; return it, the seconds that it took, and what went wrong or ''."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=CELL_TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        notebook,
+        timeout=CELL_TIMEOUT,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
     )
+    client.widget_registry["@jupyter-widgets/output"]["OutputModel"] = SilentOutput
     start, problem = time.perf_counter(), ""
     try:
         client.execute()
