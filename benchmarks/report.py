@@ -38,8 +38,9 @@ def page(results):
         "# Benchmarks",
         "Written by `make bench`; `make bench ONLY=tabular` runs one section and keeps the others' results, `FULL=1` "
         "adds what is too slow for every day. Times are the median of three runs with their range, or one run for "
-        "what takes over 30 s. Ratios compare runs of one section on one machine. What every claim of the notebooks "
-        "measured over ten seeds stands in [claims.md](claims.md).",
+        "what takes over 30 s; over several digits, the median and the range of the digits. Ratios compare runs of "
+        "one section on one machine. What every claim of the notebooks measured over ten seeds stands in "
+        "[claims.md](claims.md).",
         "## What must hold",
         markdown(
             [
@@ -237,10 +238,9 @@ def mnist_figure(result):
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for row, color in zip(result["rows"], ("C1", "C2", "black", "gray", "C0"), strict=False):
         if row["train"]:
-            auc = [row["ROC AUC"]["1"], row["ROC AUC"]["8"]]
-            seconds = [row["seconds"]["1"], row["seconds"]["8"]]
-            axes[0].scatter(seconds, auc, color=color, label=row["name"])
-            for digit, *point in zip("18", seconds, auc, strict=True):
+            points = {d: (row["seconds"][d], row["ROC AUC"][d]) for d in "18" if d in row["seconds"]}
+            axes[0].scatter(*zip(*points.values(), strict=True), color=color, label=row["name"])
+            for digit, point in points.items():
                 axes[0].annotate(digit, point, (5, -3), textcoords="offset points", fontsize=8)
     axes[0].set(xscale="log", xlabel="training, s", ylabel="ROC AUC", title="normal digit 1 and 8")
     axes[0].legend(fontsize="small")
@@ -286,9 +286,8 @@ def span(times):
 def origin(result):
     machine = result["machine"]
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    return (
-        f"*{machine['date']}, {machine['cpu']}, {machine['cores']} cores; {versions}; {result['minutes']:.0f} minutes.*"
-    )
+    place = f"{machine['date']}, {machine['cpu']}, {machine['cores']} cores"
+    return f"*{place}; {versions}; took {result['minutes']:.1f} min.*"
 
 
 def markdown(rows):

@@ -28,6 +28,12 @@ BUILD = ROOT / "build"
 CELL_TIMEOUT = 900  # seconds
 PNG_LIMIT = 90_000  # bytes
 CLAIM_SOURCE = re.compile(r"\bexpect\(")
+CLAIMS_HEAD = """# What every claim measured
+
+Written by `make claims SEEDS="{seeds}"`: the bar of each `expect` line, the value that came closest to it or missed it
+by most, the seed that gave it, and how many seeds held.
+
+"""
 SIGNS = {"at_least": "≥", "at_most": "≤"}
 
 
@@ -214,7 +220,9 @@ def claims(only, seeds, workers):
             print(f"[{number}/{len(jobs)}] {run[0]}, seed {run[1]}: {outcome}", flush=True)
             # Ten seeds take more than an hour: what was measured is stored at once.
             table = claims_table(records, runs)
-            report = markdown_table(table)
+            report = CLAIMS_HEAD.format(seeds=" ".join(map(str, sorted({seed for _, seed in runs})))) + markdown_table(
+                table
+            )
             BUILD.mkdir(exist_ok=True)
             (BUILD / "claims.md").write_text(report, encoding="utf-8")
     missed = int((table["missed by"] != "–").sum())
