@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from common import RESULTS
+from matplotlib.ticker import NullFormatter
 
 HERE = Path(__file__).parent
 SECTIONS = {
@@ -220,14 +221,10 @@ def tabular_figure(result):
     for row in result["rows"]:
         point = row["train"]["median"], quality(row, "noisy", "average precision")
         axes.scatter(*point, color=COLORS[row["maker"]], s=45)
-        axes.annotate(
-            row["name"].split(",")[0].replace("scikit-learn ", ""),
-            point,
-            (5, 4),
-            textcoords="offset points",
-            fontsize=7,
-        )
+        label = row["name"].replace("scikit-learn ", "").replace(", no XLA", "").replace(", 10,000 rows", "")
+        axes.annotate(label, point, (5, 4), textcoords="offset points", fontsize=7)
     axes.set(xscale="log", xlabel="training, s", ylabel="average precision, noisy labels", title=SECTIONS["tabular"])
+    axes.margins(x=0.2)
     for maker, color in COLORS.items():
         axes.scatter([], [], color=color, label=maker)
     axes.legend(fontsize="small")
@@ -247,7 +244,9 @@ def mnist_figure(result):
     for (name, way), color in zip(result["ways"].items(), ("C1", "black"), strict=True):
         axes[1].plot(*zip(*way, strict=True), marker="o", color=color, label=name)
     axes[1].axhline(result["goal"], color="gray", linestyle=":")
-    axes[1].set(xscale="log", xlabel="training so far, s", title="on the way, digit 1")
+    axes[1].set(xscale="log", xlabel="training so far, s", ylabel="ROC AUC", title="on the way, digit 1")
+    axes[1].set(ylim=(0.98, 1.0005))
+    axes[1].xaxis.set_minor_formatter(NullFormatter())
     axes[1].legend(fontsize="small")
     return figure
 
@@ -256,13 +255,11 @@ def gan_figure(result):
     figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     rows = [row for row in result["rows"] if row["seed"] == 0]
     for name, marker in zip(rows[0]["ROC AUC"], "os^v", strict=True):
-        trained = [row["seconds"] if "untrained" not in name else 0.1 for row in rows]
+        trained = [row["seconds"] if "untrained" not in name else 0 for row in rows]
         axes.scatter(trained, [row["ROC AUC"][name] for row in rows], marker=marker, label=name, alpha=0.8)
     axes.axhline(0.5, color="gray", linestyle=":")
-    axes.set(
-        xscale="symlog", xlabel="training, s (0: untrained)", ylabel="ROC AUC", title="a point for each normal digit"
-    )
-    axes.legend(fontsize="small")
+    axes.set(xlabel="training, s", ylabel="ROC AUC", title="a point for each normal digit")
+    axes.legend(fontsize="small", loc="lower center")
     return figure
 
 
