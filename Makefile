@@ -15,7 +15,7 @@ BENCH_VENV := .venv-bench
 SEEDS ?= 0 1 2
 LAB_DIR ?= notebooks
 
-.PHONY: lab test run refresh workshop claims bench lint help
+.PHONY: lab test run refresh workshop claims bench lock lint help
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -50,6 +50,13 @@ bench: $(BENCH_VENV)/.ready  ## measure, and write benchmarks/README.md (half an
 # Its own environment: what it compares with is large, and nothing else needs it.
 $(BENCH_VENV)/.ready: requirements.txt pyproject.toml tools/setup.sh benchmarks/requirements.txt
 	@sh tools/setup.sh $(BENCH_VENV) benchmarks/requirements.txt
+
+# uv comes with the environment where it can be had; the list serves Python 3.11 to 3.13 on every system.
+lock: $(READY)  ## compile requirements.txt from pyproject.toml, in the newest versions that its ranges allow
+	@$(BIN)/uv --version >/dev/null 2>&1 || { echo "make lock needs uv: $(BIN)/python -m pip install uv" >&2; exit 1; }
+	@{ echo "# The versions that the stored outputs came from, for Python 3.11 to 3.13; written by \`make lock\` from pyproject.toml."; \
+	$(BIN)/uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --all-extras \
+		--no-header --no-annotate pyproject.toml; } > requirements.new && mv requirements.new requirements.txt
 
 lint: $(READY)  ## check package, tests, tools and notebooks with ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
