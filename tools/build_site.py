@@ -1,0 +1,144 @@
+"""Build the site from the stored notebooks and pages, without running anything: ``python tools/build_site.py``."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from sphinx.cmd.build import build_main
+
+ROOT = Path(__file__).resolve().parent.parent
+# Pages beside the notebooks; what is not there is left out.
+MORE = ["docs/glossary.md", "docs/workshop.md", "benchmarks/README.md", "benchmarks/claims.md"]
+SOLUTIONS = "notebooks/solutions/index.md"
+LINK = re.compile(r"(?P<text>!?\[(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*\])\((?P<target>[^()\s#:]+)(?P<anchor>#[^()\s]*)?\)")
+MERMAID = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
+
+
+def build(notebooks: Path = ROOT / "notebooks", output: Path = ROOT / "build" / "site") -> int:
+    """Build the site into `output` and return 0, or what Sphinx returns if it warned.
+
+    Notebooks come from the folder `notebooks` and its subfolder `solutions`; one that is missing there is taken as
+    stored in the repository, so that links between notebooks lead somewhere.
+    """
+    start = time.perf_counter()
+    notebooks, output = Path(notebooks).resolve(), Path(output).resolve()
+    source = output.with_name(f"{output.name}-source")
+    for folder, sign in ((output, "searchindex.js"), (source, "index.md")):
+        if folder.exists() and any(folder.iterdir()) and not (folder / sign).exists():
+            raise FileExistsError(f"{folder} holds something else than a site; choose another output folder")
+        shutil.rmtree(folder, ignore_errors=True)
+    Assembly(notebooks, source).assemble()
+    doctrees = source / ".doctrees"
+    options = ["--builder=html", "--fail-on-warning", "--keep-going", "--quiet", "--jobs=auto"]
+    code = build_main([*options, f"--conf-dir={ROOT / 'docs'}", f"--doctree-dir={doctrees}", str(source), str(output)])
+    for template in (output / "_static").glob("*webpack-macros.html"):
+        template.unlink()  # the theme's own building blocks: no pages
+    page = output / "index.html"
+    seconds = time.perf_counter() - start
+    print(f"The site is built: open {page} in a browser ({seconds:.0f} s)." if code == 0 else "The site has faults.")
+    return code
+
+
+class Assembly:
+    """The sources of the site, copied into one folder in the layout of the repository, so that links need no change.
+
+    README.md becomes the front page. Whatever a page links to and the repository holds comes along.
+    """
+
+    def __init__(self, notebooks, target):
+        self.notebooks = notebooks
+        self.target = target
+        self.done = set()
+
+    def assemble(self):
+        lessons, solutions = self.names("."), self.names("solutions")
+        more = [page for page in MORE if (ROOT / page).exists()]
+        self.listed = {"README.md", *lessons, *solutions, *more}
+        for page in sorted(self.listed):
+            self.add(page)
+        self.write(SOLUTIONS, "# Solutions\n\n" + toctree([Path(page).name for page in solutions]))
+        front = self.target / "README.md"
+        contents = toctree(lessons, caption="Lessons", hidden=True)
+        contents += toctree([SOLUTIONS, *more], caption="Beside the lessons", hidden=True)
+        self.write("index.md", f"{front.read_text(encoding='utf-8')}\n{contents}")
+        front.unlink()
+
+    def names(self, folder):
+        """Return the notebooks of a subfolder, those of the repository included, by their paths in the repository."""
+        found = {path.name for base in (self.notebooks, ROOT / "notebooks") for path in (base / folder).glob("*.ipynb")}
+        return [(Path("notebooks") / folder / name).as_posix() for name in sorted(found)]
+
+    def origin(self, name):
+        """Return where the file or folder of this path in the repository is taken from."""
+        path = Path(name)
+        if path.parts[:1] == ("notebooks",):
+            fresh = self.notebooks / path.relative_to("notebooks")
+            if fresh.exists():
+                return fresh
+        return ROOT / path
+
+    def add(self, name):
+        """Copy a file, and whatever it links to."""
+        if name in self.done:
+            return
+        self.done.add(name)
+        origin = self.origin(name)
+        if origin.suffix == ".md":
+            text = self.adapt(origin.read_text(encoding="utf-8"), name)
+            # Sphinx asks that every page is in a list of contents, or says that it is in none.
+            self.write(name, text if name in self.listed else f"---\norphan: true\n---\n{text}")
+        elif origin.suffix == ".ipynb":
+            notebook = json.loads(origin.read_text(encoding="utf-8"))
+            for cell in notebook["cells"]:
+                if cell["cell_type"] == "markdown":
+                    cell["source"] = self.adapt("".join(cell["source"]), name)
+            self.write(name, json.dumps(notebook, ensure_ascii=False, indent=1))
+        else:
+            self.write(name, origin.read_bytes())
+
+    def write(self, name, content):
+        path = self.target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+
+    def adapt(self, text, name):
+        """Return the text of a page as the site needs it."""
+        text = MERMAID.sub("", text)  # only a script from another host could draw it
+        return LINK.sub(lambda link: self.follow(link, name), text)
+
+    def follow(self, link, name):
+        """Bring along what a link leads to, and return the link as the site needs it; a broken one stays as it is."""
+        goal = Path(os.path.normpath(Path(name).parent / link["target"])).as_posix()
+        if goal.startswith(("..", "/")) or not self.origin(goal).exists():
+            return link[0]
+        page = {"README.md": "index.md", Path(SOLUTIONS).parent.as_posix(): SOLUTIONS}.get(goal)
+        if page:
+            target = Path(os.path.relpath(page, Path(name).parent)).as_posix()
+            return f"{link['text']}({target}{link['anchor'] or ''})"
+        if self.origin(goal).is_dir():
+            return link["text"][1:-1]  # a folder has no page
+        self.add(goal)
+        return link[0]
+
+
+def toctree(pages, caption="", hidden=False):
+    options = [f":caption: {caption}"] * bool(caption) + [":hidden:"] * hidden
+    entries = [Path(page).with_suffix("").as_posix() for page in pages]
+    return "\n".join(["```{toctree}", *options, "", *entries, "```", ""])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder that the notebooks are in")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "site", help="folder to write the site to")
+    args = parser.parse_args()
+    return build(args.notebooks, args.output)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
