@@ -15,7 +15,7 @@ BENCH_VENV := .venv-bench
 SEEDS ?= 0 1 2
 LAB_DIR ?= notebooks
 
-.PHONY: lab test run refresh workshop claims bench lock lint help
+.PHONY: lab test run refresh site workshop claims bench lock lint help
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -37,6 +37,9 @@ run: $(READY)  ## run every notebook into build/, with HTML pages (ONLY=01 for o
 
 refresh: $(READY)  ## run the notebooks in place and store clean outputs (ONLY=01 for one)
 	@$(BIN)/python tools/notebooks.py refresh --only "$(ONLY)"
+
+site: $(READY)  ## build the site from the stored notebooks into build/site, without running them
+	@$(BIN)/python tools/build_site.py
 
 workshop: $(READY)  ## write copies without outputs to build/workshop
 	@$(BIN)/python tools/notebooks.py workshop --only "$(ONLY)"

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Pages beside the notebooks; what is not there is left out.
 MORE = ["docs/glossary.md", "docs/workshop.md", "benchmarks/README.md", "benchmarks/claims.md"]
 SOLUTIONS = "notebooks/solutions/index.md"
-LINK = re.compile(r"(?P<text>!?\[(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*\])\((?P<target>[^()\s#:]+)(?P<anchor>#[^()\s]*)?\)")
+LINK = re.compile(
+    r"(?P<text>!?\[(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*\])\((?P<target>[^()\s#:]+)(?P<anchor>#[^()\s]*)?\)"
+)
 MERMAID = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
 
 

@@ -1,0 +1,328 @@
+"""The site: built from the stored notebooks, checked page by page, and used in a real browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from conftest import ROOT
+
+pytest.importorskip("myst_nb", reason="the site's packages are not installed")
+
+DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OTHER_HOST = re.compile(r"^(https?:)?//")
+
+
+def run_build(root, output, *arguments):
+    return subprocess.run(
+        [sys.executable, root / "tools" / "build_site.py", f"--output={output}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def write_notebook(path, *cells):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {"language_info": {"name": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata=metadata), path)
+
+
+def text_cell(*lines):
+    return nbformat.v4.new_markdown_cell("\n".join(lines))
+
+
+def figure_cell():
+    """Return a folded cell whose picture has alternative text."""
+    picture = nbformat.v4.new_output("display_data", {"image/png": DOT})
+    return nbformat.v4.new_code_cell(
+        "draw()",
+        outputs=[picture],
+        metadata={
+            "tags": ["hide-input"],
+            "mystnb": {"code_prompt_show": "Code of the figure", "image": {"alt": "One green dot"}},
+        },
+    )
+
+
+def widget_cell():
+    bar = {"application/vnd.jupyter.widget-view+json": {"model_id": "0"}, "text/plain": "a bar of progress"}
+    return nbformat.v4.new_code_cell("tqdm()", outputs=[nbformat.v4.new_output("display_data", bar)])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build the real site, with one more notebook in a folder that lacks all others."""
+    folder = tmp_path_factory.mktemp("site")
+    notebooks = folder / "notebooks"
+    write_notebook(
+        notebooks / "99_form.ipynb",
+        text_cell("# 99 · Form", "", "Back to [the front page](../README.md), and [down](#end)."),
+        text_cell("The error is $e = \\frac{1}{n}\\sum_i (x_i - \\hat{x}_i)^2$, and", "", "$$a^2 + b^2 = c^2$$"),
+        figure_cell(),
+        widget_cell(),
+        text_cell("| a | " + " | ".join(["wide column"] * 12) + " |", "|---" * 13 + "|", "| 1 " * 13 + "|"),
+        text_cell(
+            '<a id="end"></a>', "", "## The end", "", "<details><summary>Answer</summary>", "", "42", "", "</details>"
+        ),
+    )
+    write_notebook(notebooks / ".ipynb_checkpoints" / "99_form-checkpoint.ipynb", text_cell("# A copy"))
+    result = run_build(ROOT, folder / "out", f"--notebooks={notebooks}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "warning" not in (result.stdout + result.stderr).lower()
+    assert "index.html" in result.stdout
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    """Return every page, parsed, by its path."""
+    return {
+        path.relative_to(site).as_posix(): BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in site.rglob("*.html")
+    }
+
+
+def test_every_notebook_and_page_is_there_and_nothing_else(pages):
+    stored = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks" / "solutions").glob("*.ipynb")]
+    stored += [ROOT / "benchmarks" / "README.md", ROOT / "benchmarks" / "claims.md"]
+    stored += [path for path in (ROOT / "docs" / "glossary.md", ROOT / "docs" / "workshop.md") if path.exists()]
+    expected = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in stored}
+    expected |= {"index.html", "search.html", "notebooks/99_form.html", "notebooks/solutions/index.html"}
+    assert expected <= set(pages)
+    assert not any("checkpoint" in name or "webpack" in name for name in pages)
+
+
+def test_sidebar_names_the_lessons(pages):
+    entries = [link.get_text(strip=True) for link in pages["index.html"].select("nav.bd-links a.reference.internal")]
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        title = nbformat.read(path, 4).cells[0].source.splitlines()[0].removeprefix("# ")
+        assert title in entries
+
+
+def test_nothing_is_loaded_from_another_host(site, pages):
+    for name, page in pages.items():
+        loaded = [
+            tag.get("src") or tag.get("href") for tag in page.select("script[src], img[src], iframe[src], link[href]")
+        ]
+        assert not [address for address in loaded if OTHER_HOST.match(address)], name
+        assert not re.search(r"@import\s*['\"]?(https?:)?//|url\(['\"]?(https?:)?//", str(page.select("style"))), name
+    for path in site.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"@import\s+(url\()?['\"]?(https?:)?//|url\(['\"]?(https?:)?//", text), path
+    for path in [*site.rglob("*.js"), *site.rglob("*.html")]:
+        assert not re.search(r"jsdelivr|cdnjs|unpkg|googleapis|gstatic|mathjax@", path.read_text(encoding="utf-8")), (
+            path
+        )
+
+
+def test_every_link_leads_somewhere(site, pages):
+    anchors = {name: {tag["id"] for tag in page.select("[id]")} for name, page in pages.items()}
+    broken = []
+    for name, page in pages.items():
+        for tag in page.select("a[href], link[href], script[src], img[src]"):
+            address = urlsplit(tag.get("href") or tag.get("src"))
+            if address.scheme or address.netloc:
+                continue
+            file = os.path.normpath((site / name).parent / unquote(address.path)) if address.path else site / name
+            goal = os.path.relpath(file, site).replace(os.sep, "/")
+            there = (site / goal).is_file()
+            if there and goal in anchors and address.fragment and tag.name == "a":
+                there = unquote(address.fragment) in anchors[goal]
+            if not there:
+                broken.append(f"{name}: {address.geturl()}")
+    assert not broken
+
+
+def test_pictures_carry_the_text_that_the_notebooks_give(site, pages):
+    assert pages["notebooks/99_form.html"].select_one("article img")["alt"] == "One green dot"
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
+        if ".ipynb_checkpoints" in path.parts:
+            continue
+        given = [c.metadata.get("mystnb", {}).get("image", {}).get("alt") for c in nbformat.read(path, 4).cells]
+        page = pages[path.relative_to(ROOT).with_suffix(".html").as_posix()]
+        shown = {picture.get("alt") for picture in page.select("article img")}
+        assert {text for text in given if text} <= shown, path.name
+    assert pages["benchmarks/README.html"].select("article img")
+
+
+def test_code_is_folded_and_formulas_are_drawn_by_the_browser(pages):
+    page = pages["notebooks/99_form.html"]
+    folded = page.select_one("details.hide")
+    assert "Code of the figure" in folded.summary.get_text()
+    assert "draw()" in folded.get_text()
+    assert len(page.select("article math")) == 2
+    assert page.select_one("article math mfrac")
+    assert "a bar of progress" in page.article.get_text()
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Lay out a small project with the site's tool and settings and one notebook."""
+    (tmp_path / "tools").mkdir()
+    shutil.copy(ROOT / "tools" / "build_site.py", tmp_path / "tools")
+    shutil.copytree(ROOT / "docs" / "_static", tmp_path / "docs" / "_static")
+    shutil.copy(ROOT / "docs" / "conf.py", tmp_path / "docs")
+    (tmp_path / "README.md").write_text(
+        "# Front\n\n```mermaid\nflowchart LR\n```\n\n[one](notebooks/01_one.ipynb), [solved](notebooks/solutions), "
+        "[code](tools), [tool](tools/build_site.py), [data](data/NOTE.md)\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "NOTE.md").write_text("# Note\n\n[back](../README.md)\n", encoding="utf-8")
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", text_cell("# 01 · One"))
+    write_notebook(tmp_path / "notebooks" / "solutions" / "01_one.ipynb", text_cell("# Solved"))
+    return tmp_path
+
+
+def test_front_page_brings_along_what_it_links_to(project):
+    result = run_build(project, project / "out")
+    assert result.returncode == 0, result.stdout + result.stderr
+    page = BeautifulSoup((project / "out" / "index.html").read_text(encoding="utf-8"), "html.parser").article
+    assert "flowchart" not in page.get_text()
+    links = {link.get_text(): link["href"] for link in page.select("p a")}
+    assert links["one"] == "notebooks/01_one.html"
+    assert links["solved"] == "notebooks/solutions/index.html"
+    assert links["data"] == "data/NOTE.html"
+    assert "code" not in links
+    assert (project / "out" / links["tool"]).read_bytes() == (project / "tools" / "build_site.py").read_bytes()
+
+
+def test_each_fault_of_a_notebook_is_named_and_fails_the_build(project):
+    faults = ["[a file](02_gone.ipynb)", "[an anchor](../README.md#missing)", "$\\nonsense{x}$"]
+    write_notebook(project / "notebooks" / "01_one.ipynb", text_cell("# 01 · One", *faults))
+    result = run_build(project, project / "out")
+    assert result.returncode != 0
+    assert "faults" in result.stdout
+    for fault in ("02_gone", "missing", "nonsense"):
+        assert re.search(rf"01_one.ipynb.*WARNING.*{fault}", result.stderr), fault
+
+
+def test_a_folder_with_other_things_is_never_emptied(project):
+    (project / "out").mkdir()
+    (project / "out" / "letter.txt").write_text("dear", encoding="utf-8")
+    assert run_build(project, project / "out").returncode != 0
+    assert (project / "out" / "letter.txt").exists()
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    """Serve the site on a free port of this machine."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed")
+    program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    driver = shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("No Chromium with chromedriver is installed: the site is not tried in a browser")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in [*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=driver, env={**os.environ, "SE_OFFLINE": "true"})
+    browser = webdriver.Chrome(options=options, service=service)
+    yield browser
+    browser.quit()
+
+
+def set_width(browser, width):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def wait_for(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20).until(condition)
+
+
+def shown(browser, selector):
+    return next((e for e in browser.find_elements("css selector", selector) if e.is_displayed()), None)
+
+
+def test_search_finds_a_page(browser, address):
+    set_width(browser, 1200)
+    browser.get(address)
+    shown(browser, "button.search-button-field").click()
+    field = wait_for(browser, lambda b: shown(b, "dialog input[name=q]"))
+    field.send_keys("threshold\n")
+    result = wait_for(browser, lambda b: shown(b, "#search-results li a"))
+    assert "search.html" in browser.current_url
+    result.click()
+    wait_for(browser, lambda b: "search.html" not in b.current_url)
+    assert "threshold" in browser.find_element("css selector", "article").text.lower()
+
+
+def test_a_folded_cell_opens_on_a_click(browser, address):
+    set_width(browser, 1200)
+    browser.get(f"{address}notebooks/99_form.html")
+    code = browser.find_element("css selector", "details.hide pre")
+    assert not code.is_displayed()
+    browser.find_element("css selector", "details.hide summary").click()
+    wait_for(browser, lambda b: code.is_displayed())
+    assert code.text == "draw()"
+
+
+def test_the_theme_switches(browser, address):
+    set_width(browser, 1200)
+    browser.get(address)
+    themes = set()
+    for _ in range(3):  # light, dark, as the system
+        shown(browser, "button.theme-switch-button").click()
+        themes.add(browser.execute_script("return document.documentElement.dataset.theme"))
+    assert themes == {"light", "dark"}
+
+
+def test_79_characters_of_code_fit_beside_the_sidebars(browser, address):
+    set_width(browser, 1200)
+    browser.get(f"{address}notebooks/99_form.html")
+    browser.find_element("css selector", "details.hide summary").click()
+    fits = "const pre = document.querySelector('details.hide pre'); pre.textContent = 'x'.repeat(79);"
+    assert browser.execute_script(f"{fits} return pre.scrollWidth <= pre.clientWidth")
+
+
+def test_pages_fit_a_phone_and_load_quietly_from_here_alone(browser, address, pages):
+    browser.get_log("browser")  # forgets what came before
+    set_width(browser, 390)
+    faults = []
+    for name in sorted(pages):
+        browser.get(address + name)
+        width = browser.execute_script("return document.documentElement.scrollWidth")
+        if width > 390:
+            faults.append(f"{name} is {width} pixels wide")
+        loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+        faults += [f"{name} loads {other}" for other in loaded if not other.startswith((address, "data:"))]
+        entries = browser.get_log("browser")
+        faults += [f"{name}: {e['message']}" for e in entries if e["level"] in ("SEVERE", "WARNING")]
+    assert not faults
