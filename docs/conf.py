@@ -24,7 +24,7 @@ nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["alert", "amsmath", "dollarmath"]
 myst_heading_anchors = 4  # as GitHub names them, so that links to headings lead there on both
 myst_update_mathjax = False
 html_math_renderer = "mathml"

@@ -1,5 +1,6 @@
 """The site: built from the stored notebooks, checked page by page, and used in a real browser."""
 
+import base64
 import os
 import re
 import shutil
@@ -12,10 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from bs4 import BeautifulSoup
 from conftest import ROOT
 
 pytest.importorskip("myst_nb", reason="the site's packages are not installed")
+BeautifulSoup = pytest.importorskip("bs4", reason="the site's packages are not installed").BeautifulSoup
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 CHROMIUM_FLAGS = [
@@ -183,13 +184,18 @@ def project(tmp_path):
     shutil.copy(ROOT / "docs" / "conf.py", tmp_path / "docs")
     (tmp_path / "README.md").write_text(
         "# Front\n\n```mermaid\nflowchart LR\n```\n\n[one](notebooks/01_one.ipynb), [solved](notebooks/solutions), "
-        "[code](tools), [tool](tools/build_site.py), [data](data/NOTE.md)\n",
+        "[code](tools), [tool](tools/build_site.py), [data](data/NOTE.md), "
+        "[![dot](data/dot.png)](docs/glossary.md#auc)\n",
         encoding="utf-8",
     )
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "NOTE.md").write_text("# Note\n\n[back](../README.md)\n", encoding="utf-8")
-    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", text_cell("# 01 · One"))
-    write_notebook(tmp_path / "notebooks" / "solutions" / "01_one.ipynb", text_cell("# Solved"))
+    (tmp_path / "data" / "dot.png").write_bytes(base64.b64decode(DOT))
+    glossary = '# Glossary\n\n<a id="auc"></a>**AUC** is an area.\n\n## Two words\n\n[up](#auc)\n'
+    (tmp_path / "docs" / "glossary.md").write_text(glossary, encoding="utf-8")
+    links = "[a](../docs/glossary.md#auc), [w](../docs/glossary.md#two-words), [solved](solutions/01_one.ipynb#how)"
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", text_cell("# 01 · One", "", links))
+    write_notebook(tmp_path / "notebooks" / "solutions" / "01_one.ipynb", text_cell("# Solved", "", "## How"))
     return tmp_path
 
 
@@ -203,6 +209,8 @@ def test_front_page_brings_along_what_it_links_to(project):
     assert links["solved"] == "notebooks/solutions/index.html"
     assert links["data"] == "data/NOTE.html"
     assert "code" not in links
+    assert links[""] == "docs/glossary.html#auc"
+    assert page.select_one("img[alt=dot]")
     assert (project / "out" / links["tool"]).read_bytes() == (project / "tools" / "build_site.py").read_bytes()
 
 
@@ -214,6 +222,12 @@ def test_each_fault_of_a_notebook_is_named_and_fails_the_build(project):
     assert "faults" in result.stdout
     for fault in ("02_gone", "missing", "nonsense"):
         assert re.search(rf"01_one.ipynb.*WARNING.*{fault}", result.stderr), fault
+
+
+def test_a_missing_folder_of_notebooks_is_named(project):
+    result = run_build(project, project / "out", f"--notebooks={project / 'nowhere'}")
+    assert result.returncode != 0
+    assert "nowhere is not a folder of notebooks" in result.stderr
 
 
 def test_a_folder_with_other_things_is_never_emptied(project):
@@ -297,11 +311,10 @@ def test_a_folded_cell_opens_on_a_click(browser, address):
 def test_the_theme_switches(browser, address):
     set_width(browser, 1200)
     browser.get(address)
-    themes = set()
-    for _ in range(3):  # light, dark, as the system
+    for mode in ("dark", "light"):
         shown(browser, "button.theme-switch-button").click()
-        themes.add(browser.execute_script("return document.documentElement.dataset.theme"))
-    assert themes == {"light", "dark"}
+        wait_for(browser, lambda b, mode=mode: shown(b, f"button.theme-change-button[data-mode={mode}]")).click()
+        assert browser.execute_script("return document.documentElement.dataset.theme") == mode
 
 
 def test_79_characters_of_code_fit_beside_the_sidebars(browser, address):

@@ -16,9 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 MORE = ["docs/glossary.md", "docs/workshop.md", "benchmarks/README.md", "benchmarks/claims.md"]
 SOLUTIONS = "notebooks/solutions/index.md"
 LINK = re.compile(
-    r"(?P<text>!?\[(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*\])\((?P<target>[^()\s#:]+)(?P<anchor>#[^()\s]*)?\)"
+    r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*)\]\((?P<target>[^()\s#:]+)(?P<anchor>(?:#[^()\s]*)?)\)"
 )
 MERMAID = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
+MARK = ".made-by-build_site"  # in each folder that may be emptied
 
 
 def build(notebooks: Path = ROOT / "notebooks", output: Path = ROOT / "build" / "site") -> int:
@@ -30,10 +31,14 @@ def build(notebooks: Path = ROOT / "notebooks", output: Path = ROOT / "build" / 
     start = time.perf_counter()
     notebooks, output = Path(notebooks).resolve(), Path(output).resolve()
     source = output.with_name(f"{output.name}-source")
-    for folder, sign in ((output, "searchindex.js"), (source, "index.md")):
-        if folder.exists() and any(folder.iterdir()) and not (folder / sign).exists():
+    if not notebooks.is_dir():
+        raise FileNotFoundError(f"{notebooks} is not a folder of notebooks")
+    for folder in (output, source):
+        if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
             raise FileExistsError(f"{folder} holds something else than a site; choose another output folder")
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        (folder / MARK).touch()
     Assembly(notebooks, source).assemble()
     doctrees = source / ".doctrees"
     options = ["--builder=html", "--fail-on-warning", "--keep-going", "--quiet", "--jobs=auto"]
@@ -63,10 +68,10 @@ class Assembly:
         self.listed = {"README.md", *lessons, *solutions, *more}
         for page in sorted(self.listed):
             self.add(page)
-        self.write(SOLUTIONS, "# Solutions\n\n" + toctree([Path(page).name for page in solutions]))
+        self.write(SOLUTIONS, "# Solutions\n\n" + toctree([Path(page).name for page in solutions], maxdepth=1))
         front = self.target / "README.md"
-        contents = toctree(lessons, caption="Lessons", hidden=True)
-        contents += toctree([SOLUTIONS, *more], caption="Beside the lessons", hidden=True)
+        contents = toctree(lessons, caption="Lessons", hidden="")
+        contents += toctree([SOLUTIONS, *more], caption="More", hidden="")
         self.write("index.md", f"{front.read_text(encoding='utf-8')}\n{contents}")
         front.unlink()
 
@@ -115,23 +120,25 @@ class Assembly:
 
     def follow(self, link, name):
         """Bring along what a link leads to, and return the link as the site needs it; a broken one stays as it is."""
-        goal = Path(os.path.normpath(Path(name).parent / link["target"])).as_posix()
-        if goal.startswith(("..", "/")) or not self.origin(goal).exists():
-            return link[0]
+        folder = Path(name).parent
+        text, target = self.adapt(link["text"], name), link["target"]  # a picture may be a link's text
+        goal = Path(os.path.normpath(folder / target)).as_posix()
         page = {"README.md": "index.md", Path(SOLUTIONS).parent.as_posix(): SOLUTIONS}.get(goal)
         if page:
-            target = Path(os.path.relpath(page, Path(name).parent)).as_posix()
-            return f"{link['text']}({target}{link['anchor'] or ''})"
-        if self.origin(goal).is_dir():
-            return link["text"][1:-1]  # a folder has no page
-        self.add(goal)
-        return link[0]
+            target = Path(os.path.relpath(page, folder)).as_posix()
+        elif not goal.startswith(("..", "/")) and self.origin(goal).exists():
+            if self.origin(goal).is_dir():
+                return text  # a folder has no page
+            self.add(goal)
+        return f"{link['image']}[{text}]({target}{link['anchor']})"
 
 
-def toctree(pages, caption="", hidden=False):
-    options = [f":caption: {caption}"] * bool(caption) + [":hidden:"] * hidden
-    entries = [Path(page).with_suffix("").as_posix() for page in pages]
-    return "\n".join(["```{toctree}", *options, "", *entries, "```", ""])
+def toctree(pages, **options):
+    """Return a list of contents for Sphinx."""
+    lines = [f":{name}: {value}" for name, value in options.items()]
+    return "\n".join(
+        ["```{toctree}", *lines, "", *(Path(page).with_suffix("").as_posix() for page in pages), "```", ""]
+    )
 
 
 def main():
@@ -139,7 +146,10 @@ def main():
     parser.add_argument("--notebooks", type=Path, default=ROOT / "notebooks", help="folder that the notebooks are in")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "site", help="folder to write the site to")
     args = parser.parse_args()
-    return build(args.notebooks, args.output)
+    try:
+        return build(args.notebooks, args.output)
+    except OSError as error:
+        return str(error)
 
 
 if __name__ == "__main__":
