@@ -21,6 +21,7 @@ nb_execution_mode = "off"
 # The scripts of widgets would come from another host: their text is shown instead.
 nb_ipywidgets_js = {}
 nb_mime_priority_overrides = [("html", "application/vnd.jupyter.widget-view+json", None)]
+nb_merge_streams = True
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 
@@ -40,6 +41,7 @@ html_show_copyright = False
 html_show_sphinx = False
 html_theme_options = {
     "logo": {"text": project},
+    "footer_content_items": [],
     "use_fullscreen_button": False,
     "show_toc_level": 2,
     "navbar_persistent": [],  # the search stands in the sidebar already
