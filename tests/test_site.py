@@ -45,8 +45,12 @@ def run_build(root, output, *arguments):
 
 def write_notebook(path, *cells):
     path.parent.mkdir(parents=True, exist_ok=True)
-    widgets = {"application/vnd.jupyter.widget-state+json": {"version_major": 2, "version_minor": 0, "state": {}}}
-    metadata = {"language_info": {"name": "python"}, "widgets": widgets}
+    state = {"0": {"model_name": "ProgressStyleModel", "model_module": "@jupyter-widgets/controls", "state": {}}}
+    widgets = {"version_major": 2, "version_minor": 0, "state": state}  # a run leaves this behind
+    metadata = {
+        "language_info": {"name": "python"},
+        "widgets": {"application/vnd.jupyter.widget-state+json": widgets},
+    }
     nbformat.write(nbformat.v4.new_notebook(cells=list(cells), metadata=metadata), path)
 
 
