@@ -197,7 +197,8 @@ def project(tmp_path):
     glossary = '# Glossary\n\n<a id="auc"></a>**AUC** is an area.\n\n## Two words\n\n[up](#auc)\n'
     (tmp_path / "docs" / "glossary.md").write_text(glossary, encoding="utf-8")
     links = "[a](../docs/glossary.md#auc), [w](../docs/glossary.md#two-words), [solved](solutions/01_one.ipynb#how)"
-    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", text_cell("# 01 · One", "", links))
+    one = text_cell("# 01 · One", "", links, "", "```mermaid", "flowchart LR", "```")
+    write_notebook(tmp_path / "notebooks" / "01_one.ipynb", one)
     write_notebook(tmp_path / "notebooks" / "solutions" / "01_one.ipynb", text_cell("# Solved", "", "## How"))
     return tmp_path
 

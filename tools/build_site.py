@@ -18,7 +18,7 @@ SOLUTIONS = "notebooks/solutions/index.md"
 LINK = re.compile(
     r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\]\([^()]*\))*)\]\((?P<target>[^()\s#:]+)(?P<anchor>(?:#[^()\s]*)?)\)"
 )
-MERMAID = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
+MERMAID = re.compile(r"^```mermaid\n.*?^```$\n?", re.MULTILINE | re.DOTALL)
 MARK = ".made-by-build_site"  # in each folder that may be emptied
 
 
