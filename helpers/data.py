@@ -24,8 +24,8 @@ VALIDATION_SHARE = 0.2
 class Split:
     """Training, validation and test part of one anomaly detection task.
 
-    DataFrames and Series become arrays; rows and their labels are matched by position,
-    an index is not looked at.
+    DataFrames and Series become arrays. Their columns must be the same in the same order,
+    and labels must have the index of `x_test`; otherwise rows are matched by position.
 
     Attributes
     ----------
@@ -52,8 +52,8 @@ class Split:
     ------
     ValueError
         If a part is empty, not numeric, holds NaN or infinite values, or has another
-        sample shape or other columns than the others, or if labels are not 0 or 1 or too few
-        or many.
+        sample shape or other columns than the others, or if labels are not 0 or 1, too few
+        or many, or have another index.
 
     Examples
     --------
@@ -77,6 +77,7 @@ class Split:
     def __post_init__(self):
         parts = ("x_train", "x_val", "x_test")
         columns = {name: getattr(getattr(self, name), "columns", None) for name in parts}
+        index = _index(self.x_test)
         for name in parts:
             part = _checks.finite(_checks.samples(getattr(self, name), name), name)
             object.__setattr__(self, name, part)
@@ -88,9 +89,14 @@ class Split:
         self._name_features(columns)
         n_test = len(self.x_test)
         for name in ("y_test", "y_test_true"):
-            if getattr(self, name) is not None:
-                checked = _checks.labels(getattr(self, name), name, n_samples=n_test)
-                object.__setattr__(self, name, checked)
+            values = getattr(self, name)
+            if values is not None:
+                object.__setattr__(self, name, _checks.labels(values, name, n_samples=n_test))
+            if index is not None and _index(values) is not None and not index.equals(_index(values)):
+                raise ValueError(
+                    f"{name} has another index than x_test: pass {name}.loc[x_test.index] if the index says which "
+                    "row is which, or .to_numpy() of both if their order does."
+                )
         for name, kind in (("digit_test", "digits"), ("class_test", "classes")):
             values = getattr(self, name)
             if values is not None and len(values) != n_test:
@@ -107,7 +113,7 @@ class Split:
             if names is None:
                 names, order = found, f"{part}.columns"
             for i, (column, expected) in enumerate(zip(found, names, strict=True)):
-                if column != expected:
+                if str(column) != str(expected):
                     raise ValueError(
                         f"{part} has {column!r} as column {i}, expected {expected!r}: all parts need the same "
                         f"columns in the same order, for instance {part}[{order}]."
@@ -117,6 +123,11 @@ class Split:
     def __repr__(self):
         shapes = ", ".join(f"{name}={getattr(self, name).shape}" for name in ("x_train", "x_val", "x_test"))
         return f"Split({shapes}, anomalies in test: {self.y_test.sum()})"
+
+
+def _index(values):
+    """Return the index of a pandas object, None for anything else."""
+    return values.index if hasattr(values, "iloc") else None
 
 
 def load_tabular(random_state=0):
