@@ -56,6 +56,8 @@ def load_table(name, *, train_size=0.6, val_size=0.2, random_state=0):
     glass        214    9       9         all but class 6; class 6, tableware
     ============ ====== ======= ========= =====================================================
 
+    In ionosphere, feature 0 is the same in all normal rows: its standard deviation is 0 there.
+
     The numbers that ADBench publishes come from training on unlabelled mixtures. That is
     another task: do not compare them with what is measured on these splits.
 
@@ -68,7 +70,7 @@ def load_table(name, *, train_size=0.6, val_size=0.2, random_state=0):
         and all anomalies are the test part, so the shares must leave some.
     random_state : int, default 0
         Which split, and which order of the rows within each part. The 71 anomalies of
-        satimage-2 are drawn once, the same for every split; they are not the 71 that ADBench drew.
+        satimage-2 are drawn once, with seed 0, the same for every split; ADBench drew others.
 
     Returns
     -------
@@ -149,7 +151,7 @@ class TimeSeries:
     Attributes
     ----------
     x_train : ndarray, shape (n_train,)
-        Normal values in the order of time, evenly spaced.
+        Normal values in the order of time.
     x_test : ndarray, shape (n_test,)
         The values that follow on `x_train`, without a gap.
     y_test : ndarray of int, shape (n_test,)
@@ -157,6 +159,7 @@ class TimeSeries:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from helpers import load_series
     >>> series = load_series()
     >>> whole = np.concatenate([series.x_train, series.x_test])
@@ -175,14 +178,14 @@ class TimeSeries:
 def load_series():
     """Load a recording of arterial blood pressure with one labelled anomaly.
 
-    Series 135, "InternalBleeding16", of the UCR Anomaly Archive. The archive's test part is
-    the whole series, and its first 1,200 points are the training part; here the test part
+    Series 135, "InternalBleeding16", of the UCR Anomaly Archive. The bundled test part is the
+    whole series, of which the training part is the first 1,200 points; here the test part
     begins behind them, so that no point is both learnt from and judged by.
 
     Returns
     -------
     TimeSeries
-        float32 values of about 56 to 105, not scaled: `x_train` (1,200,), `x_test` (6,301,)
+        float32 values of about 56 to 104, not scaled: `x_train` (1,200,), `x_test` (6,301,)
         and `y_test` with 12 ones, points 2,987 to 2,998 of `x_test` (4,187 to 4,198 of the
         whole series).
 
