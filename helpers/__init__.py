@@ -10,7 +10,10 @@ from importlib import import_module
 _MODULE_OF = {
     "Split": "data",
     "load_mnist": "data",
+    "load_sensors": "data",
     "load_tabular": "data",
+    "load_series": "tables",
+    "load_table": "tables",
     "conv_autoencoder": "models",
     "dense_autoencoder": "models",
     "set_seed": "training",
