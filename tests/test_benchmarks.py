@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+
 from conftest import ROOT
 
 FOLDER = ROOT / "benchmarks"

@@ -10,9 +10,9 @@ import sys
 
 import nbformat
 import pytest
-from conftest import ROOT
 
 import helpers
+from conftest import ROOT
 
 FOLDER = ROOT / "notebooks"
 LESSONS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
@@ -80,14 +80,6 @@ def test_a_stored_expect_line_says_that_the_claim_holds(path):
         assert "✗" not in printed
         if re.search(r"^expect\(", cell.source, re.MULTILINE):
             assert "✓" in printed
-
-
-@each_notebook
-def test_cells_that_train_are_not_compared(path):
-    """A progress bar may appear on a slow machine."""
-    for cell in code_cells(read(path)):
-        if re.search(r"^(?!def |    ).*\b(train|fit|try_network)\(.*(epochs|try_network)", cell.source, re.MULTILINE):
-            assert "nbval-ignore-output" in tags(cell), cell.source
 
 
 @each_notebook

@@ -8,6 +8,7 @@ import sys
 
 import nbformat
 import pytest
+
 from conftest import ROOT
 
 linux_only = pytest.mark.skipif(os.name == "nt", reason="make and sh are not there")

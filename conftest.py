@@ -1,0 +1,32 @@
+"""Settings for every test and notebook, and fixtures that start no TensorFlow themselves."""
+
+import os
+import sys
+from pathlib import Path
+
+import nbval.kernel
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import kernels  # noqa: E402
+
+# The kernels that nbval starts inherit these.
+os.environ["TUTORIAL_STRICT"] = "1"
+os.environ.pop("TUTORIAL_CLAIMS", None)
+os.environ.pop("TUTORIAL_SEED", None)
+
+nbval.kernel.KernelManager = kernels.LocalKernelManager
+
+
+def pytest_configure(config):
+    """Compare the notebooks without their digits, wherever pytest was called."""
+    if config.getoption("nbval_sanitize_with", None) is None:
+        config.option.nbval_sanitize_with = str(ROOT / "tests" / "nbval.cfg")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
