@@ -15,6 +15,7 @@ import kernels  # noqa: E402
 
 # The kernels that nbval starts inherit these.
 os.environ["TUTORIAL_STRICT"] = "1"
+os.environ["TQDM_DISABLE"] = "1"  # a bar that shows on a slow machine only is no stored output
 os.environ.pop("TUTORIAL_CLAIMS", None)
 os.environ.pop("TUTORIAL_SEED", None)
 

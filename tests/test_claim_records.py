@@ -1,10 +1,12 @@
 """The stored records of the claims: complete, of the present bars, held under ten seeds."""
 
+import copy
 import os
+import re
 
 import claims
 import pytest
-from lessons import each_notebook, has_old_form, name_of, read
+from lessons import LESSONS, SOLUTIONS, each_notebook, has_old_form, name_of, read
 
 N_SEEDS = 10
 # A notebook that is being worked on need not have run under ten seeds: TUTORIAL_DRAFT=01,02 skips its record.
@@ -88,3 +90,16 @@ def test_a_seed_that_missed_is_a_fault(record, value):
 def test_fewer_than_ten_seeds_are_a_fault(record):
     record["seeds"] = record["seeds"][:9]
     assert faults(record, PRINTED) == ["measured under 9 seeds, expected 10"]
+
+
+def test_lowering_a_bar_of_a_notebook_is_a_fault():
+    def faults_of(path, notebook):
+        return faults(claims.read_record(path), claims.printed_claims(notebook), has_old_form(path))
+
+    path = next(path for path in [*LESSONS, *SOLUTIONS] if not faults_of(path, read(path)))
+    notebook = copy.deepcopy(read(path))
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                output.text = re.sub(r"at least [^\s;)]+", "at least -1000000", output.text)
+    assert any(fault.startswith("the bar was ≥") for fault in faults_of(path, notebook))

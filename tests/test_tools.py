@@ -145,6 +145,7 @@ def test_notebooks_come_sorted_and_without_checkpoints(project, monkeypatch):
     assert found == ["01_works", "02_fails", "03_more", "solutions/01_works", "solutions/03_more"]
     assert [execute.name_of(path) for path in execute.find_notebooks("01")] == ["01_works", "solutions/01_works"]
     assert [execute.name_of(path) for path in execute.find_notebooks("solutions/03")] == ["solutions/03_more"]
+    assert [execute.name_of(path) for path in execute.find_notebooks("01_works")] == ["01_works"]
 
 
 def test_refresh_twice_stores_the_same_and_keeps_what_fails(project):

@@ -27,14 +27,17 @@ PNG_LIMIT = 90_000  # bytes
 def arguments(description):
     """Return a parser with the option that all tools share."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--only", default="", help="take the notebooks whose path contains this")
+    parser.add_argument(
+        "--only", default="", help="take the notebooks whose path contains this, or the one of this name"
+    )
     return parser
 
 
 def find_notebooks(only=""):
-    """Return the notebooks and their solutions whose path contains `only`, lessons first."""
+    """Return the notebooks whose path contains `only`, or the one of that name; lessons first, then solutions."""
     paths = [*sorted(NOTEBOOKS.glob("*.ipynb")), *sorted((NOTEBOOKS / "solutions").glob("*.ipynb"))]
-    chosen = [path for path in paths if only in path.relative_to(NOTEBOOKS).as_posix()]
+    named = [path for path in paths if name_of(path) == only]
+    chosen = named or [path for path in paths if only in path.relative_to(NOTEBOOKS).as_posix()]
     if not chosen:
         sys.exit(f"No notebook's path contains {only!r}; there are: {', '.join(map(name_of, paths))}")
     return chosen
