@@ -46,13 +46,14 @@ def run_pytest(folder, *arguments):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such sockets")
-def test_notebooks_are_compared_without_digits_over_private_sockets(folder):
+def test_notebooks_are_compared_without_digits_and_widgets_over_private_sockets(folder):
     store(folder / "works.ipynb", "print('recall', 0.999)", "recall 1.000\n")
     store(folder / "socket.ipynb", TRANSPORT, "ipc\n")
+    store(folder / "bar.ipynb", "from tqdm.auto import tqdm\nprint([i for i in tqdm(range(2))])", "[0, 1]\n")
     store(folder / ".ipynb_checkpoints" / "broken.ipynb", "1 / 0", "")
     result = run_pytest(folder)
     assert result.returncode == 0, result.stdout
-    assert "2 passed" in result.stdout
+    assert "3 passed" in result.stdout
     assert "TCP" not in result.stdout + result.stderr
 
 
