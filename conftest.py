@@ -4,10 +4,12 @@ import os
 import sys
 from pathlib import Path
 
+import matplotlib
 import nbval.kernel
 import nbval.plugin
 import numpy as np
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -18,6 +20,13 @@ import kernels  # noqa: E402
 os.environ["TUTORIAL_STRICT"] = "1"
 os.environ.pop("TUTORIAL_CLAIMS", None)
 os.environ.pop("TUTORIAL_SEED", None)
+
+# Not by MPLBACKEND: the kernels would inherit it, and show no figures.
+matplotlib.use("Agg")
+
+# A deadline would measure how busy the machine is. Everywhere else the examples are drawn afresh.
+settings.register_profile("tutorials", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("tutorials")
 
 nbval.kernel.KernelManager = kernels.LocalKernelManager
 
