@@ -12,7 +12,7 @@ NBVAL := $(if $(filter Linux,$(shell uname -s)),--nbval,--nbval-lax)
 ONLY ?=
 FULL ?=
 BENCH_VENV := .venv-bench
-SEEDS ?= 0 1 2
+SEEDS ?= 0 1 2 3 4 5 6 7 8 9
 LAB_DIR ?= notebooks
 
 .PHONY: lab test run refresh site workshop claims bench lock lint help
@@ -32,20 +32,20 @@ lab: $(READY)  ## open the series in JupyterLab (LAB_ARGS=… passes through, LA
 test: $(READY)  ## run all tests, every notebook included
 	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) $(NBVAL) $(PYTEST_ARGS)
 
-run: $(READY)  ## run every notebook into build/, with HTML pages (ONLY=01 for one)
-	@$(BIN)/python tools/notebooks.py run --only "$(ONLY)"
+run: $(READY)  ## run every notebook into build/notebooks and build the site from there (ONLY=01 runs one)
+	@$(BIN)/python tools/run.py --only "$(ONLY)"
 
 refresh: $(READY)  ## run the notebooks in place and store clean outputs (ONLY=01 for one)
-	@$(BIN)/python tools/notebooks.py refresh --only "$(ONLY)"
+	@$(BIN)/python tools/refresh.py --only "$(ONLY)"
 
 site: $(READY)  ## build the site from the stored notebooks into build/site, without running them
 	@$(BIN)/python tools/build_site.py
 
-workshop: $(READY)  ## write copies without outputs to build/workshop
-	@$(BIN)/python tools/notebooks.py workshop --only "$(ONLY)"
+workshop: $(READY)  ## write copies without outputs and with folded answers to build/workshop
+	@$(BIN)/python tools/workshop.py --only "$(ONLY)"
 
-claims: $(READY)  ## show which claim holds under which seed (SEEDS="0 1 2")
-	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python tools/notebooks.py claims --only "$(ONLY)" --seeds "$(SEEDS)" --workers $(WORKERS)
+claims: $(READY)  ## measure every claim under ten seeds and store the records (SEEDS="0 1", ONLY=01 for fewer)
+	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python tools/claims.py measure --only "$(ONLY)" --seeds "$(SEEDS)" --workers $(WORKERS)
 
 bench: $(BENCH_VENV)/.ready  ## measure, and write benchmarks/README.md (half an hour; ONLY=tabular for a part, FULL=1 for more)
 	@$(BENCH_VENV)/bin/python benchmarks/run.py --only "$(ONLY)" $(if $(FULL),--full)

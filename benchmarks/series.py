@@ -8,8 +8,8 @@ import time
 from common import ROOT, say, section, summary
 
 RUN = (
-    "import sys; sys.path.insert(0, 'tools'); import notebooks; "
-    "sys.exit(notebooks.execute(notebooks.Path(sys.argv[1]))[2] or 0)"
+    "import sys; sys.path.insert(0, 'tools'); import execute; "
+    "sys.exit(execute.execute(execute.Path(sys.argv[1]))[2] or 0)"
 )
 SCORE = (
     "import numpy as np; from helpers import dense_autoencoder, reconstruction_error; "

@@ -1,7 +1,4 @@
-"""Measures of a detector, and `expect`, which keeps the text of the notebooks true."""
-
-import json
-import os
+"""Measures of a detector."""
 
 import numpy as np
 import pandas as pd
@@ -188,50 +185,3 @@ def bootstrap_interval(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return float(interval.low), float(interval.high)
-
-
-def expect(claim, value, *, at_least=None, at_most=None):
-    """Hold a sentence of the text to a measured value.
-
-    Prints the claim with its bar, never with the measured digits, so that the output is the
-    same on every machine. With the environment variable ``TUTORIAL_CLAIMS`` set to a file,
-    appends what was measured to it, as one line of JSON, and does not raise.
-
-    Parameters
-    ----------
-    claim : str
-        What is claimed, as the subject of the sentence: "recall at a 2 % alert budget".
-    value : float
-        What was measured.
-    at_least, at_most : float, optional
-        The bar; one of them or both.
-
-    Raises
-    ------
-    AssertionError
-        If the value misses the bar or is NaN.
-    ValueError
-        If no bar is given, the bars contradict each other, or `value` is not a number.
-    """
-    bars = {"at least": at_least, "at most": at_most}
-    bars = {side: float(bar) for side, bar in bars.items() if bar is not None}
-    if not bars or not np.isfinite(list(bars.values())).all():
-        raise ValueError(f"expect({claim!r}) needs a finite at_least, at_most, or both: a claim needs a bar.")
-    if len(bars) == 2 and at_least > at_most:
-        raise ValueError(f"expect({claim!r}): at_least={at_least} is above at_most={at_most}.")
-    if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "biuf":
-        raise ValueError(f"expect({claim!r}): value is {value!r}, expected one number.")
-    value, low, high = float(value), bars.get("at least"), bars.get("at most")
-    holds = (low is None or value >= low) and (high is None or value <= high)
-    sentence = f"{claim} is " + " and ".join(f"{side} {bar:g}" for side, bar in bars.items())
-    if claims_file := os.environ.get("TUTORIAL_CLAIMS"):
-        record = {"claim": claim, "value": value, "at_least": low, "at_most": high, "holds": holds}
-        with open(claims_file, "a", encoding="utf-8") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
-    elif not holds:
-        raise AssertionError(
-            f"expected: {sentence}\nmeasured: {value:.4g}\n"
-            "If you changed a cell above, that is a finding: what you changed made this claim untrue. "
-            "Undo the change, or carry on from the next cell. If you changed nothing, please report it."
-        )
-    print(f"{'✓' if holds else '✗'} {sentence}")

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import pytest
+
 from conftest import ROOT
 
 FOLDER = ROOT / "benchmarks"
@@ -79,19 +80,3 @@ def test_the_stated_run_times_are_the_measured_ones(results):
         first = nbformat.read(path, as_version=4).cells[0].source
         stated = int(re.search(r"run time about (\d+) seconds", first).group(1))
         assert stated == pytest.approx(measured[path.stem], rel=0.25), path.stem
-
-
-def test_every_claim_of_the_notebooks_held_for_ten_seeds():
-    lines = (FOLDER / "claims.md").read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| 0")]
-    rows += [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("| sol")]
-    table = {(row[0], row[1]): row for row in rows}
-    shown = set()
-    for path in (ROOT / "notebooks").rglob("[0-9]*.ipynb"):
-        name = path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
-        for cell in nbformat.read(path, as_version=4).cells:
-            for output in cell.get("outputs", []):
-                found = re.findall(r"^✓ (.+?) is (?:at least|at most) ", output.get("text", ""), flags=re.MULTILINE)
-                shown |= {(name, claim) for claim in found}
-    assert shown == set(table)
-    assert {key: row[-2] for key, row in table.items() if row[-2] != "10 of 10"} == {}

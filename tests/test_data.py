@@ -6,12 +6,12 @@ import tomllib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import make_classification
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from conftest import ROOT
 from helpers import Split, data, load_mnist, load_sensors, load_series, load_table, load_tabular, tables
 
 

@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
-from helpers import bootstrap_interval, evaluate, expect, recall_at_budget
+from helpers import bootstrap_interval, evaluate, recall_at_budget
 
 Y = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 0])
 SCORES = np.array([1, 2, 3, 4, 5, 6, 7, 8, 9, 10.0])
@@ -312,51 +310,3 @@ def test_bootstrap_interval_refuses_bad_input(changes, message):
     arguments = {"y_true": Y, "scores": SCORES, "n_resamples": 100} | changes
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(**arguments)
-
-
-def test_expect_prints_the_bar_and_never_the_digits(capsys):
-    expect("recall", 0.512345, at_least=0.45)
-    expect("rate", 0.0123, at_least=0.01, at_most=0.02)
-    assert capsys.readouterr().out == "✓ recall is at least 0.45\n✓ rate is at least 0.01 and at most 0.02\n"
-
-
-@pytest.mark.parametrize(
-    ("value", "bars"),
-    [(0.4, {"at_least": 0.45}), (0.5, {"at_most": 0.45}), (3, {"at_least": 1, "at_most": 2}), (np.nan, {"at_most": 1})],
-)
-def test_expect_raises_with_the_measured_value(value, bars):
-    with pytest.raises(AssertionError, match=f"measured: {value:.4g}") as caught:
-        expect("recall", value, **bars)
-    assert "finding" in str(caught.value)
-
-
-def test_expect_takes_the_bar_itself():
-    expect("share", np.float32(0.5), at_least=0.5, at_most=0.5)
-
-
-def test_expect_records_instead_of_raising(tmp_path, monkeypatch, capsys):
-    file = tmp_path / "claims.jsonl"
-    monkeypatch.setenv("TUTORIAL_CLAIMS", str(file))
-    expect("recall", 0.4, at_least=0.45)
-    expect("rate", np.nan, at_most=1)
-    expect("share", np.int64(1), at_least=np.float64(1), at_most=np.int64(2))
-    records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    assert [record["holds"] for record in records] == [False, False, True]
-    assert records[0] == {"claim": "recall", "value": 0.4, "at_least": 0.45, "at_most": None, "holds": False}
-    assert capsys.readouterr().out.startswith("✗ recall is at least 0.45\n")
-
-
-@pytest.mark.parametrize(
-    ("value", "bars", "message"),
-    [
-        (1, {}, "needs a finite"),
-        (1, {"at_least": np.nan}, "needs a finite"),
-        (1, {"at_least": 2, "at_most": 1}, "above"),
-        ([1, 2], {"at_least": 1}, "expected one number"),
-        ("1", {"at_least": 1}, "expected one number"),
-        (None, {"at_least": 1}, "expected one number"),
-    ],
-)
-def test_expect_refuses_a_claim_without_substance(value, bars, message):
-    with pytest.raises(ValueError, match=message):
-        expect("claim", value, **bars)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT
 
 import helpers
+from conftest import ROOT
 
 MODULES = sorted((ROOT / "helpers").glob("*.py"))
 

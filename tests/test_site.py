@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+
 from conftest import ROOT
 
 pytest.importorskip("myst_nb", reason="the site's packages are not installed")

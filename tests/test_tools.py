@@ -1,13 +1,18 @@
 """The commands behind make: run, refresh, workshop, claims, set-up and lint."""
 
 import base64
+import datetime
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
+import execute
 import nbformat
 import pytest
+
 from conftest import ROOT
 
 linux_only = pytest.mark.skipif(os.name == "nt", reason="make and sh are not there")
@@ -17,7 +22,8 @@ linux_only = pytest.mark.skipif(os.name == "nt", reason="make and sh are not the
 def project(tmp_path):
     """A small project with one notebook that works and one that fails."""
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "notebooks.py", tmp_path / "tools")
+    for name in ("kernels", "execute", "run", "refresh", "workshop", "claims"):
+        shutil.copy(ROOT / "tools" / f"{name}.py", tmp_path / "tools")
     (tmp_path / "notebooks" / "solutions").mkdir(parents=True)
     claim = "import os\nfrom helpers import expect\nseed = int(os.environ.get('TUTORIAL_SEED', 0))"
     write(
@@ -39,9 +45,9 @@ def write(path, texts, codes):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
 
 
-def tool(project, *arguments):
+def tool(project, name, *arguments):
     return subprocess.run(
-        [sys.executable, "tools/notebooks.py", *arguments],
+        [sys.executable, f"tools/{name}.py", *arguments],
         cwd=project,
         capture_output=True,
         text=True,
@@ -49,19 +55,96 @@ def tool(project, *arguments):
     )
 
 
-def test_run_names_the_failing_cell_and_makes_pages(project):
+def test_run_names_the_failing_cell(project):
     result = tool(project, "run")
     assert result.returncode == 1
     assert "01_works.ipynb … " in result.stdout
     assert "cell 2 ('y = x / 0'): ZeroDivisionError: division by zero" in result.stdout
-    index = (project / "build" / "index.html").read_text(encoding="utf-8")
-    assert 'href="01_works.html">01 · Works' in index
-    assert "failed: cell 2" in index
-    assert "✓ one is at least 0.85" in (project / "build" / "01_works.html").read_text(encoding="utf-8")
+    assert "1 of 2 failed" in result.stdout
+    copies = project / "build" / "notebooks"
+    assert "✓ one: 1.00 (at least 0.85)" in (copies / "01_works.ipynb").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in (copies / "02_fails.ipynb").read_text(encoding="utf-8")
 
 
-def test_run_of_a_good_notebook_succeeds(project):
+def test_run_of_one_notebook_says_nothing_but_its_progress(project):
+    result = tool(project, "run", "--only", "01")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert re.fullmatch(r"\[1/1\] 01_works.ipynb … \d+ s\n", result.stdout)
+    assert (project / "build" / "notebooks" / "02_fails.ipynb").exists()
+
+
+STUB = """
+import argparse, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("--notebooks", type=pathlib.Path)
+parser.add_argument("--output", type=pathlib.Path)
+args = parser.parse_args()
+args.output.mkdir(parents=True)
+(args.output / "index.html").write_text(" ".join(sorted(path.name for path in args.notebooks.glob("*.ipynb"))))
+"""
+
+
+def test_run_builds_the_site_from_the_fresh_copies(project):
+    stub = project / "tools" / "build_site.py"
+    stub.write_text(STUB, encoding="utf-8")
+    result = tool(project, "run", "--only", "01")
+    assert result.returncode == 0
+    assert (project / "build" / "site" / "index.html").read_text() == "01_works.ipynb 02_fails.ipynb"
+    stub.write_text("raise SystemExit('no theme')", encoding="utf-8")
+    result = tool(project, "run", "--only", "01")
+    assert result.returncode == 1
+    assert "no theme" in result.stderr
+
+
+def test_a_missed_claim_stops_run_and_refresh(project):
+    write(project / "notebooks" / "03_misses.ipynb", [], ["from helpers import expect\nexpect('one', 1, at_least=2)"])
+    for name in ("run", "refresh"):
+        result = tool(project, name, "--only", "03")
+        assert result.returncode == 1
+        assert "AssertionError: ✗ one: 1 (at least 2)" in result.stdout
+
+
+def test_refresh_takes_no_seed_from_its_caller(project, monkeypatch):
+    monkeypatch.setenv("TUTORIAL_SEED", "1")
+    assert tool(project, "refresh", "--only", "01").returncode == 0
+    assert "one: 1.00 " in (project / "notebooks" / "01_works.ipynb").read_text(encoding="utf-8")
+
+
+@linux_only
+def test_kernels_use_private_sockets_and_leave_none_behind(project, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    code = (
+        "import json\nfrom pathlib import Path\nfrom ipykernel.connect import get_connection_file\n"
+        "info = json.loads(Path(get_connection_file()).read_text())\nassert info['transport'] == 'ipc', info"
+    )
+    write(project / "notebooks" / "03_socket.ipynb", [], [code])
+    result = tool(project, "run", "--only", "03")
+    assert result.returncode == 0, result.stdout
+    assert list(tmp_path.glob("kernel-*")) == []
+
+
+@linux_only
+def test_kernels_do_without_sockets_whose_path_is_too_long(project, tmp_path, monkeypatch):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
     assert tool(project, "run", "--only", "01").returncode == 0
+
+
+def test_notebooks_come_sorted_and_without_checkpoints(project, monkeypatch):
+    monkeypatch.setattr(execute, "NOTEBOOKS", project / "notebooks")
+    for folder in ("", "solutions"):
+        for name in ("03_more", "01_works"):
+            write(project / "notebooks" / folder / f"{name}.ipynb", [], ["1"])
+            checkpoint = project / "notebooks" / folder / ".ipynb_checkpoints" / f"{name}-checkpoint.ipynb"
+            checkpoint.parent.mkdir(exist_ok=True)
+            write(checkpoint, [], ["1 / 0"])
+    found = [execute.name_of(path) for path in execute.find_notebooks()]
+    assert found == ["01_works", "02_fails", "03_more", "solutions/01_works", "solutions/03_more"]
+    assert [execute.name_of(path) for path in execute.find_notebooks("01")] == ["01_works", "solutions/01_works"]
+    assert [execute.name_of(path) for path in execute.find_notebooks("solutions/03")] == ["solutions/03_more"]
+    assert [execute.name_of(path) for path in execute.find_notebooks("01_works")] == ["01_works"]
 
 
 def test_refresh_twice_stores_the_same_and_keeps_what_fails(project):
@@ -71,7 +154,7 @@ def test_refresh_twice_stores_the_same_and_keeps_what_fails(project):
     first = path.read_bytes()
     assert tool(project, "refresh", "--only", "01").returncode == 0
     assert path.read_bytes() == first
-    assert "✓ one is at least" in first.decode()
+    assert "✓ one: 1.00 (at least" in first.decode()
     assert tool(project, "refresh", "--only", "02").returncode == 1
     assert bad.read_bytes() == before
 
@@ -128,58 +211,131 @@ def test_workshop_copies_hold_no_outputs(project):
     assert any(cell.outputs for cell in original.cells if cell.cell_type == "code")
 
 
-def test_claims_show_the_worst_value_and_what_missed(project):
-    result = tool(project, "claims", "--only", "01", "--seeds", "0 1 2")
+def test_answers_are_folded_in_the_workshop_copies(project):
+    path = project / "notebooks" / "03_asks.ipynb"
+    write(path, ["**Predict:** why?", "Because.\n", "<details><summary>Answer</summary>\n\nNo.\n\n</details>"], [])
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells[1:]:
+        cell.metadata["tags"] = ["answer"]
+    nbformat.write(notebook, path)
+    assert tool(project, "workshop", "--only", "03").returncode == 0
+    copy = nbformat.read(project / "build" / "workshop" / "03_asks.ipynb", 4)
+    assert copy.cells[0].source == "**Predict:** why?"
+    assert copy.cells[1].source == "<details><summary>Answer</summary>\n\nBecause.\n\n</details>"
+    assert copy.cells[2].source == notebook.cells[2].source
+
+
+def record_of(project, name):
+    return json.loads((project / "benchmarks" / "claims" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def page_of(project):
+    return (project / "benchmarks" / "claims.md").read_text(encoding="utf-8")
+
+
+def test_claims_are_recorded_and_rendered(project):
+    result = tool(project, "claims", "measure", "--only", "01", "--seeds", "0 1 2")
     assert result.returncode == 1
-    report = (project / "build" / "claims.md").read_text(encoding="utf-8")
-    assert "| 01_works | one | ≥ 0.85 | 0.8 | 2 | 2 of 3 | 2 |" in report
-    assert "| 01_works | rate | ≤ 1 | nan | 2 | 2 of 3 | 2 |" in report
+    record = record_of(project, "01_works")
+    assert record["seeds"] == [0, 1, 2]
+    assert record["measured"] == datetime.date.today().isoformat()
+    assert record["claims"][0] == {"claim": "one", "at_least": 0.85, "values": {"0": 1.0, "1": 0.9, "2": 0.8}}
+    assert [claim["claim"] for claim in record["claims"]] == ["one", "rate"]
+    assert "✗ 01_works: one (seeds 2)" in result.stdout
     assert "2 claims, 2 missed, 0 runs failed" in result.stdout
-    assert tool(project, "claims", "--only", "01", "--seeds", "0 1").returncode == 0
+    assert "| one | ≥ 0.85 | 0.8 | 0.9 | 1 | 2 of 3 | missed by seeds 2" in page_of(project)
+    assert "| rate | ≤ 1 | 0.1 | 0.1 | 0.1 | 2 of 3 | missed by seeds 2" in page_of(project)
 
 
-def test_claims_of_several_workers_are_those_of_one(project):
+def test_further_seeds_are_added_until_the_code_changes(project):
+    path = project / "notebooks" / "01_works.ipynb"
+    tool(project, "refresh", "--only", "01")
+    assert tool(project, "claims", "measure", "--only", "01", "--seeds", "0").returncode == 0
+    assert tool(project, "claims", "measure", "--only", "01", "--seeds", "1").returncode == 0
+    assert record_of(project, "01_works")["seeds"] == [0, 1]
+    assert "| one | ≥ 0.85 | 0.9 | 0.95 | 1 | 2 of 2 |  |" in page_of(project)
+
+    # Comments and layout change no value.
+    change(path, "expect('one', ", "expect('one',  # a comment\n")
+    tool(project, "claims", "measure", "--only", "01", "--seeds", "0")
+    assert record_of(project, "01_works")["seeds"] == [0, 1]
+
+    change(path, "seed / 10", "seed / 20")
+    assert tool(project, "claims", "render").returncode == 0
+    assert "Older than its notebook" in page_of(project)
+    tool(project, "claims", "measure", "--only", "01", "--seeds", "0")
+    assert record_of(project, "01_works")["seeds"] == [0]
+    assert "Older than its notebook" not in page_of(project)
+
+
+def test_a_bar_set_after_the_run_is_marked_until_it_is_measured(project):
+    path = project / "notebooks" / "01_works.ipynb"
+    tool(project, "claims", "measure", "--only", "01", "--seeds", "0 1")
+    change(path, "at_least=0.85", "at_least=0.25")
+    assert tool(project, "refresh", "--only", "01").returncode == 0
+    assert "**bar set after the run: now ≥ 0.25**" in page_of(project)
+    assert "Older" not in page_of(project)
+    tool(project, "claims", "measure", "--only", "01", "--seeds", "0")
+    assert record_of(project, "01_works")["seeds"] == [0]
+    assert "| one | ≥ 0.25 | 1 | 1 | 1 | 1 of 1 |  |" in page_of(project)
+
+
+def change(path, old, new):
+    notebook = nbformat.read(path, 4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(old, new)
+    nbformat.write(notebook, path)
+
+
+def test_several_workers_record_what_one_records(project):
     shutil.copy(project / "notebooks" / "01_works.ipynb", project / "notebooks" / "03_works.ipynb")
-    reports = []
+    found = []
     for workers in "12":
-        tool(project, "claims", "--only", "works", "--seeds", "0 1", "--workers", workers)
-        reports.append((project / "build" / "claims.md").read_text(encoding="utf-8"))
-    assert reports[0] == reports[1]
-    assert reports[0].count("2 of 2") == 4
+        shutil.rmtree(project / "benchmarks", ignore_errors=True)
+        tool(project, "claims", "measure", "--only", "works", "--seeds", "0 1", "--workers", workers)
+        found.append((record_of(project, "01_works"), record_of(project, "03_works"), page_of(project)))
+    assert found[0] == found[1]
 
 
 def test_a_claim_that_was_not_reached_is_missed(project):
-    code = (
-        "import os\nfrom helpers import expect\nseed = int(os.environ['TUTORIAL_SEED'])\nexpect('one', 1, at_least=0)"
-    )
-    write(project / "notebooks" / "03_stops.ipynb", [], [code, "expect('second', 1 / (1 - seed), at_least=0)"])
-    result = tool(project, "claims", "--only", "03", "--seeds", "0 1")
+    code = "import os\nfrom helpers import expect\nseed = int(os.environ['TUTORIAL_SEED'])\n"
+    first = code + "if seed != 1: expect('sometimes', 1, at_least=0)"
+    codes = [first, "expect('one', 1, at_least=0)", "expect('second', 1 / (1 - seed), at_least=-2)"]
+    write(project / "notebooks" / "solutions" / "03_stops.ipynb", [], codes)
+    result = tool(project, "claims", "measure", "--only", "03", "--seeds", "1 2")
     assert result.returncode == 1
     assert "ZeroDivisionError" in result.stdout
-    report = (project / "build" / "claims.md").read_text(encoding="utf-8")
-    assert "| 03_stops | one | ≥ 0 | 1 | 0 | 2 of 2 | – |" in report
-    assert "| 03_stops | second | ≥ 0 | 1 | 0 | 1 of 2 | 1 |" in report
+    assert "3 claims, 2 missed, 1 runs failed" in result.stdout
+    record = record_of(project, "solutions/03_stops")
+    assert [claim["claim"] for claim in record["claims"]] == ["sometimes", "one", "second"]
+    assert "| second | ≥ -2 | -1 | -1 | -1 | 1 of 2 | missed by seeds 1; no longer claimed |" in page_of(project)
+
+
+def test_a_claim_made_twice_is_refused(project):
+    codes = ["from helpers import expect", "expect('one', 1, at_least=0)", "expect('one', 2, at_least=0)"]
+    write(project / "notebooks" / "03_twice.ipynb", [], codes)
+    result = tool(project, "claims", "measure", "--only", "03", "--seeds", "0")
+    assert result.returncode == 1
+    assert "made twice: one" in result.stdout
 
 
 def test_claims_are_stored_while_seeds_are_left(project):
-    look = "stored = Path('../build/claims.md').read_text() if os.environ['TUTORIAL_SEED'] == '1' else '1 of 1'"
+    look = "stored = Path('../benchmarks/claims/03_looks.json').exists() or os.environ['TUTORIAL_SEED'] == '0'"
     code = f"import os\nfrom pathlib import Path\nfrom helpers import expect\n{look}"
-    write(
-        project / "notebooks" / "03_looks.ipynb", [], [code, "expect('stored', float('1 of 1' in stored), at_least=1)"]
-    )
-    assert tool(project, "claims", "--only", "03", "--seeds", "0 1").returncode == 0
+    write(project / "notebooks" / "03_looks.ipynb", [], [code, "expect('stored', stored, at_least=1)"])
+    assert tool(project, "claims", "measure", "--only", "03", "--seeds", "0 1").returncode == 0
 
 
 @pytest.mark.parametrize("workers", ["0", "-1"])
-def test_claims_refuse_workers_that_are_none(project, workers):
-    result = tool(project, "claims", "--workers", workers)
+def test_claims_need_at_least_one_worker(project, workers):
+    result = tool(project, "claims", "measure", "--workers", workers)
     assert result.returncode == 2
     assert "--workers" in result.stderr
 
 
-@pytest.mark.parametrize("seeds", ["", "one", "1.5"])
-def test_claims_refuse_seeds_that_are_none(project, seeds):
-    result = tool(project, "claims", "--seeds", seeds)
+@pytest.mark.parametrize("seeds", ["", "one", "1.5", "-1"])
+def test_claims_refuse_bad_seeds(project, seeds):
+    result = tool(project, "claims", "measure", "--seeds", seeds)
     assert result.returncode == 2
     assert "--seeds" in result.stderr
 

@@ -1,0 +1,164 @@
+"""The snippet that closes a lesson: it works on other data, or refuses them in a sentence of its own."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from form import NameCheck
+from lessons import LESSONS, code_cells, each_new_lesson, has_old_form, read, tags
+
+END_OF_DATA = "# --- your data end here ---\n"
+
+
+def more_rows(original, n, rng):
+    """Draw `n` rows like the given ones, none of them twice."""
+    rows = original[rng.integers(len(original), size=n)]
+    return rows + 0.1 * original.std(axis=0) * rng.normal(size=rows.shape)
+
+
+# What stands for the data of each snippet, by the names that its first lines state.
+OTHER_DATA = {
+    "01": {"normal": more_rows, "odd": more_rows},
+}
+
+
+def snippet_of(path):
+    sources = [cell.source for cell in code_cells(read(path)) if "snippet" in tags(cell)]
+    assert len(sources) == 1
+    return sources[0]
+
+
+def run_script(folder, source):
+    """Run a snippet in an empty folder; return the exit status and the lines as they came, with their stream."""
+    script = folder / "snippet.py"
+    script.write_text(source, encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-W", "error::DeprecationWarning:__main__", script.name],
+        cwd=folder,
+        env=environment | {"MPLBACKEND": "Agg"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    lines = []
+    streams = [("out", process.stdout), ("err", process.stderr)]
+    readers = [threading.Thread(target=collect, args=(lines, *stream)) for stream in streams]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(timeout=300)
+    process.kill()
+    return process.wait(), lines
+
+
+def collect(lines, name, stream):
+    for line in stream:
+        if line.strip():
+            lines.append((name, line.rstrip("\n")))
+
+
+def fault_of(status, lines):
+    """Return what is wrong with how a snippet ended, or ''."""
+    printed = [line for name, line in lines if name == "out"]
+    errors = [line for name, line in lines if name == "err"]
+    if status == 0:
+        if not printed:
+            return "it prints nothing"
+        if lines[-1][0] != "out":
+            return f"a library has the last word: {errors[-1]}"
+        if found := [line for line in printed if re.search(r"\b(nan|inf)\b", line, re.IGNORECASE)]:
+            return f"it prints what is no number: {found[0]}"
+        return ""
+    frames = [re.match(r'  File "([^"]+)", line', line) for line in errors]
+    places = [frame[1] for frame in frames if frame]
+    if places and not places[-1].endswith("snippet.py"):
+        return f"it fails inside a library: {errors[-1]}"
+    if places and not re.match(r"(ValueError|SystemExit): ", errors[-1]):
+        return f"it fails without saying why: {errors[-1]}"
+    return "" if errors and len(errors[-1].split()) >= 4 else "it fails without a sentence"
+
+
+def with_data(folder, source, data):
+    """Put other data in the place of the snippet's own."""
+    loads = ["import numpy as np"]
+    for name, values in data.items():
+        np.save(folder / f"{name}.npy", values)
+        loads.append(f'{name} = np.load("{name}.npy")')
+    return "\n".join(loads) + "\n" + END_OF_DATA + source.split(END_OF_DATA)[1]
+
+
+@each_new_lesson
+def test_the_snippet_says_where_the_data_go(path):
+    source = snippet_of(path)
+    assert len(source.splitlines()) <= 30
+    assert "helpers" not in source
+    assert source.count(END_OF_DATA) == 1
+    head, rest = source.split(END_OF_DATA)
+    comment = re.match(r"(#.*\n)+", head)
+    assert comment, "a comment says what goes here"
+    assert re.search(r"\byour\b", comment[0], re.IGNORECASE)
+    names = OTHER_DATA[path.name[:2]]
+    for name in names:
+        assert re.search(rf"\b{name}\b", comment[0]), f"the comment does not state the name {name}"
+    assert names_missing(rest, names) == set(), "what follows the data uses the stated names only"
+
+
+def names_missing(source, known):
+    return NameCheck(known).visit([ast.parse(source)])[1]
+
+
+@each_new_lesson
+def test_the_snippet_runs_alone(path, tmp_path):
+    status, lines = run_script(tmp_path, snippet_of(path))
+    assert status == 0, lines[-20:]
+    assert fault_of(status, lines) == ""
+
+
+def cases():
+    for path in LESSONS:
+        if not has_old_form(path):
+            names = OTHER_DATA.get(path.name[:2], {})
+            for case in ["larger", "small", *(f"{dirt} in {name}" for name in names for dirt in ("nan", "inf"))]:
+                yield pytest.param(path, case, id=f"{path.name[:2]}-{case}")
+
+
+@pytest.mark.parametrize(("path", "case"), list(cases()))
+def test_the_snippet_takes_other_data_or_refuses_them(path, case, tmp_path):
+    source, rng, given = snippet_of(path), np.random.default_rng(0), {}
+    assert END_OF_DATA in source, "no line closes the data"
+    exec(source.split(END_OF_DATA)[0], given)
+    data = {}
+    for name, make in OTHER_DATA[path.name[:2]].items():
+        n = 36 if case == "small" else 10 * len(given[name])
+        data[name] = make(np.asarray(given[name], float), n, rng)
+        if case.endswith(f" in {name}"):
+            data[name].flat[7] = float(case.split()[0])
+    fault = fault_of(*run_script(tmp_path, with_data(tmp_path, source, data)))
+    assert fault == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("print('recall 0.5')", ""),
+        ("import sys; print('log', file=sys.stderr); import time; time.sleep(0.3); print('recall 0.5')", ""),
+        ("raise SystemExit('Fill the missing values first.')", ""),
+        ("raise ValueError('normal holds 1 missing value: fill it first')", ""),
+        ("pass", "it prints nothing"),
+        ("print('recall nan')", "it prints what is no number"),
+        ("import sys, time; print('recall'); time.sleep(0.3); print('log', file=sys.stderr)", "has the last word"),
+        ("import json; json.loads('')", "inside a library"),
+        ("1 / 0", "without saying why"),
+        ("raise SystemExit(3)", "without a sentence"),
+    ],
+)
+def test_how_a_snippet_may_end(code, fault, tmp_path):
+    found = fault_of(*run_script(tmp_path, code))
+    assert found == "" if not fault else fault in found

@@ -1,0 +1,27 @@
+"""Write copies without outputs and with folded answers to build/workshop, so that participants predict first."""
+
+import sys
+
+import nbformat
+from execute import BUILD, NOTEBOOKS, arguments, find_notebooks
+
+COPIES = BUILD / "workshop"
+
+
+def workshop(only):
+    for path in find_notebooks(only):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+            elif "answer" in cell.metadata.get("tags", []) and "<details>" not in cell.source:
+                cell.source = f"<details><summary>Answer</summary>\n\n{cell.source.strip()}\n\n</details>"
+        target = COPIES / path.relative_to(NOTEBOOKS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+    print(f"Copies without outputs are in {COPIES}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(workshop(arguments(__doc__).parse_args().only))
