@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.utils import check_array, check_scalar
 
 TEXT_HINT = "encode text and categories as numbers first"
-LABEL_HINT = "map yours to 0 (normal) and 1 (anomaly), for instance with (y == 'fraud').astype(int)"
+LABEL_HINT = "expected 0 (normal) and 1 (anomaly), map yours, for instance with (y == 'fraud').astype(int)"
 
 
 def numeric(values, name, hint=TEXT_HINT):
@@ -94,7 +94,7 @@ def labels(values, name="y_true", *, n_samples=None, both=False):
         raise ValueError(f"{name} has shape {array.shape}, expected (n_samples,) with at least one label.")
     found = np.unique(finite(array, name))
     if not np.isin(found, (0, 1)).all():
-        raise ValueError(f"{name} holds the labels {found[:5].tolist()}: {LABEL_HINT}.")
+        raise ValueError(f"{name} holds the labels {found[:5].tolist()}, {LABEL_HINT}.")
     if both and len(found) < 2:
         raise ValueError(
             f"{name} holds only the label {int(found[0])}: ranking measures need normal samples and anomalies."

@@ -200,7 +200,7 @@ def sigma_threshold(calibration, k=3.0, *, robust=False):
         else:
             centre, spread = scores.mean(), scores.std()
         threshold = centre + k * spread
-    if spread == 0:
+    if robust and spread == 0:
         raise ValueError(
             "more than half of the scores are equal, so their median absolute deviation is 0 and says "
             "nothing about the rest: use quantile_threshold."
