@@ -89,13 +89,13 @@ def test_set_seed_repeats_weights_and_draws(monkeypatch):
 @pytest.mark.parametrize("bad", ["one", "-1", "1.5", str(2**32)])
 def test_set_seed_refuses(bad, monkeypatch):
     monkeypatch.setenv("TUTORIAL_SEED", bad)
-    with pytest.raises(ValueError, match="TUTORIAL_SEED (is|==)"):
+    with pytest.raises(ValueError, match=r"TUTORIAL_SEED (is|==)"):
         set_seed()
 
 
 @pytest.mark.parametrize(("bad", "error"), [(1.9, TypeError), ("1", TypeError), (True, TypeError), (-1, ValueError)])
 def test_set_seed_refuses_an_unusable_argument(bad, error):
-    with pytest.raises(error, match="^seed "):
+    with pytest.raises(error, match=r"^seed "):
         set_seed(bad)
 
 
@@ -442,7 +442,7 @@ def test_image_error_takes_both_precisions_and_a_linear_model(rng):
 @pytest.mark.parametrize("blur", [-1, float("nan"), float("inf")])
 def test_image_error_refuses_an_unusable_blur(blur):
     x = np.ones((1, 4, 4, 1))
-    with pytest.raises(ValueError, match="^blur_sigma "):
+    with pytest.raises(ValueError, match=r"^blur_sigma "):
         image_error(x, x, blur_sigma=blur)
 
 

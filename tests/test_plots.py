@@ -48,7 +48,7 @@ def test_history_without_epochs():
 
 @pytest.mark.parametrize("bad", [[3, 2, 1], None, np.ones(3)])
 def test_history_of_another_kind(bad):
-    with pytest.raises(TypeError, match="expected what train or model.fit returned"):
+    with pytest.raises(TypeError, match=r"expected what train or model.fit returned"):
         plot_history(bad)
 
 

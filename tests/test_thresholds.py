@@ -141,7 +141,7 @@ def test_refuses_shares_out_of_range(bad):
 
 @pytest.mark.parametrize("bad", ["0.9", True, None, [0.9]])
 def test_refuses_a_quantile_of_another_kind(bad):
-    with pytest.raises(TypeError, match="quantile (is|must be)"):
+    with pytest.raises(TypeError, match=r"quantile (is|must be)"):
         quantile_threshold(np.arange(100), bad)
 
 
@@ -243,7 +243,7 @@ def test_robust_sigma_refuses_scores_without_spread():
     [(0, ValueError), (-1, ValueError), (np.nan, ValueError), (np.inf, ValueError), ("3", TypeError), ([3], TypeError)],
 )
 def test_sigma_refuses_an_unusable_k(k, error):
-    with pytest.raises(error, match="^k "):
+    with pytest.raises(error, match=r"^k "):
         sigma_threshold(np.arange(100), k)
 
 
@@ -353,9 +353,9 @@ def test_tail_refuses_scores_that_end_at_a_bound(rng):
     ("bad", "error"), [(0, ValueError), (1, ValueError), (np.nan, ValueError), ("0.9", TypeError), (None, TypeError)]
 )
 def test_tail_refuses_unusable_shares(bad, error):
-    with pytest.raises(error, match="^quantile "):
+    with pytest.raises(error, match=r"^quantile "):
         tail_threshold(np.arange(1000), bad)
-    with pytest.raises(error, match="^tail "):
+    with pytest.raises(error, match=r"^tail "):
         tail_threshold(np.arange(1000), 0.999, tail=bad)
 
 
@@ -433,7 +433,7 @@ def test_benjamini_hochberg_bounds_the_share_of_false_alarms(rng):
     "bad", [[], [1, np.nan], [np.inf, 1], ["a", "b"], ["1", "2"], [1j, 2], np.ones((3, 2)), 3.0, np.array([1, None])]
 )
 def test_p_values_refuse_unusable_scores(bad):
-    with pytest.raises(ValueError, match="^calibration (holds|has)"):
+    with pytest.raises(ValueError, match=r"^calibration (holds|has)"):
         conformal_p_values(bad, [1.0])
-    with pytest.raises(ValueError, match="^scores (holds|has)"):
+    with pytest.raises(ValueError, match=r"^scores (holds|has)"):
         conformal_p_values([1.0], bad)
