@@ -10,7 +10,6 @@ from helpers import _checks
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 NORMAL_COLOR, ANOMALY_COLOR = _PALETTE[0], _PALETTE[3]
-_OUTSIDE = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # a legend beside the axes covers no data
 
 
 def set_style():
@@ -126,9 +125,7 @@ def plot_scores(y_true, scores, threshold=None, ax=None, *, log=True, bins=60):
         threshold = _checks.number(threshold, "threshold")
         ax.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.3g}")
     ax.set(xlabel="score (higher is more anomalous)", ylabel="% of the class per bin")
-    handles, labels = ax.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: (labels[i] not in drawn, labels[i] != names[0]))
-    ax.legend([handles[i] for i in order], [labels[i] for i in order], **_OUTSIDE)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), reverse=True)  # beside the axes, where it covers no data
     return ax
 
 

@@ -231,8 +231,8 @@ def test_average_precision_by_hand():
     assert evaluate(Y, SCORES)["average precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-def gaussian_scores(rng, n_normal=200, n_odd=50, shift=2.0):
-    y = np.repeat([0, 1], [n_normal, n_odd])
+def gaussian_scores(rng, n_normal=200, n_anomalies=50, shift=2.0):
+    y = np.repeat([0, 1], [n_normal, n_anomalies])
     return y, rng.normal(size=len(y)) + shift * y
 
 
@@ -243,8 +243,8 @@ def share_found(y, scores):
 
 def auc(y, scores):
     """ROC AUC: for each anomaly the share of the normal samples below it, ties half; fast to compute."""
-    normal, odd = np.sort(scores[y == 0]), scores[y == 1]
-    below = np.searchsorted(normal, odd, "left") + np.searchsorted(normal, odd, "right")
+    normal, anomalies = np.sort(scores[y == 0]), scores[y == 1]
+    below = np.searchsorted(normal, anomalies, "left") + np.searchsorted(normal, anomalies, "right")
     return below.mean() / (2 * len(normal))
 
 
@@ -255,7 +255,7 @@ def test_bootstrap_interval_agrees_with_scipy(rng):
     low, high = bootstrap_interval(y, scores, roc_auc_score, confidence=0.9, n_resamples=300, random_state=7)
     scipy = stats.bootstrap(
         (scores[y == 0], scores[y == 1]),
-        lambda normal, odd: stats.mannwhitneyu(odd, normal).statistic / (len(odd) * len(normal)),
+        lambda normal, anomalies: stats.mannwhitneyu(anomalies, normal).statistic / (len(anomalies) * len(normal)),
         n_resamples=300,
         confidence_level=0.9,
         method="percentile",
@@ -266,7 +266,7 @@ def test_bootstrap_interval_agrees_with_scipy(rng):
 
 
 def test_bootstrap_interval_of_a_proportion_is_binomial(rng):
-    y, scores = gaussian_scores(rng, n_odd=80)
+    y, scores = gaussian_scores(rng, n_anomalies=80)
     found = share_found(y, scores)
     low, high = bootstrap_interval(y, scores, share_found, n_resamples=4000)
     exact = stats.binom(80, found).ppf([0.025, 0.975]) / 80
@@ -286,7 +286,7 @@ def test_bootstrap_interval_covers_the_true_value_as_often_as_promised(paired):
     rng, n_sets, shift, noise = np.random.default_rng(1), 300, 1.5, 0.7
     held = 0
     for seed in range(n_sets):
-        y, scores = gaussian_scores(rng, n_normal=120, n_odd=60, shift=shift)
+        y, scores = gaussian_scores(rng, n_normal=120, n_anomalies=60, shift=shift)
         baseline, truth = None, stats.norm.cdf(shift / np.sqrt(2))
         if paired:
             baseline = scores + noise * rng.normal(size=len(y))
@@ -300,7 +300,7 @@ def test_half_of_the_confidence_covers_half_as_often():
     """The coverage test would not notice an interval that ignores `confidence`; this one does."""
     rng, held = np.random.default_rng(2), 0
     for seed in range(200):
-        y, scores = gaussian_scores(rng, n_normal=120, n_odd=60)
+        y, scores = gaussian_scores(rng, n_normal=120, n_anomalies=60)
         low, high = bootstrap_interval(y, scores, share_found, confidence=0.5, n_resamples=200, random_state=seed)
         held += low <= stats.norm.sf(-0.5) <= high
     assert 0.35 <= held / 200 <= 0.68

@@ -420,8 +420,8 @@ def test_p_values_keep_their_promise(rng):
 
 def test_benjamini_hochberg_bounds_the_share_of_false_alarms(rng):
     """Days of 45 normal samples and 5 anomalies share 199 calibration scores each."""
-    normal, odd = rng.normal(size=(3000, 199 + 45)), rng.normal(3.5, 1, size=(3000, 5))
-    p = np.array([conformal_p_values(n[:199], np.r_[n[199:], o]) for n, o in zip(normal, odd, strict=True)])
+    normal, anomalies = rng.normal(size=(3000, 199 + 45)), rng.normal(3.5, 1, size=(3000, 5))
+    p = np.array([conformal_p_values(n[:199], np.r_[n[199:], a]) for n, a in zip(normal, anomalies, strict=True)])
     alarms = stats.false_discovery_control(p, axis=1) <= 0.2
     false_share = alarms[:, :45].sum(axis=1) / np.maximum(1, alarms.sum(axis=1))
     error = 5 * false_share.std() / np.sqrt(len(p))
