@@ -166,7 +166,8 @@ def _samples(model, values, name, shape, loss):
         raise ValueError(f"{name} has shape {array.shape}, but the model takes {(None, *shape)}.")
     is_image = array.ndim == 4
     to_one = is_image and getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
-    if to_one or "crossentropy" in getattr(loss, "name", str(loss)):
+    loss = keras.losses.get(loss)
+    if to_one or "crossentropy" in getattr(loss, "name", getattr(loss, "__name__", "")):
         if array.min() < 0 or array.max() > 1:
             raise ValueError(
                 f"{name} holds values from {array.min():.3g} to {array.max():.3g}, outside the [0, 1] that this loss "
