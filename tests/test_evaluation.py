@@ -296,6 +296,17 @@ def test_bootstrap_interval_covers_the_true_value_as_often_as_promised(paired):
     assert 0.9 <= held / n_sets <= 0.99
 
 
+def test_bootstrap_interval_covers_the_default_measure_nearly_as_often():
+    """Average precision with 20 anomalies in 220: known from many samples of the same shares."""
+    rng, held, n_sets = np.random.default_rng(3), 0, 60
+    truth = average_precision_score(*gaussian_scores(rng, n_normal=200_000, n_anomalies=20_000))
+    for seed in range(n_sets):
+        y, scores = gaussian_scores(rng, n_normal=200, n_anomalies=20)
+        low, high = bootstrap_interval(y, scores, n_resamples=100, random_state=seed)
+        held += low <= truth <= high
+    assert 0.8 <= held / n_sets <= 0.99
+
+
 def test_half_of_the_confidence_covers_half_as_often():
     """The coverage test would not notice an interval that ignores `confidence`; this one does."""
     rng, held = np.random.default_rng(2), 0
