@@ -37,7 +37,8 @@ def _quiet_stderr():
 
 # Where nothing is set, this also overrides another backend in ~/.keras/keras.json.
 backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Level 3, since it logs as errors what it goes on without, such as an optimisation of the graph that failed.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if backend == "tensorflow":
     with _quiet_stderr():
         import keras
