@@ -7,11 +7,19 @@ from common import clock, say, section, summary, timed
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from helpers import conv_autoencoder, image_error, load_mnist, reconstruct, reconstruction_error, set_seed, train
+from helpers import (
+    IMAGE_TRAINING,
+    conv_autoencoder,
+    image_error,
+    load_mnist,
+    reconstruct,
+    reconstruction_error,
+    set_seed,
+    train,
+)
 
 SEED = 0
 GOAL = 0.998
-OURS = {"batch_size": 128, "learning_rate": 4e-3, "schedule": "cosine", "steps_per_execution": 8}
 # Ruff et al., Deep One-Class Classification, ICML 2018, table 1: one digit normal, the whole test part.
 DEEP_SVDD_PUBLISHED = [98.0, 99.7, 91.7, 91.9, 94.9, 88.5, 98.3, 94.6, 93.9, 96.5]
 
@@ -19,7 +27,7 @@ DEEP_SVDD_PUBLISHED = [98.0, 99.7, 91.7, 91.9, 94.9, 88.5, 98.3, 94.6, 93.9, 96.
 def ours(split):
     set_seed(SEED)
     model = conv_autoencoder()
-    train(model, split.x_train, epochs=4, **OURS)
+    train(model, split.x_train, **IMAGE_TRAINING)
     return lambda x: image_error(x, reconstruct(model, x))
 
 
@@ -103,7 +111,8 @@ def our_way(split):
     for epochs in (1, 2, 3, 4):
         set_seed(SEED)
         model = conv_autoencoder()
-        spent, _ = clock(lambda model=model, epochs=epochs: train(model, split.x_train, epochs=epochs, **OURS))
+        settings = IMAGE_TRAINING | {"epochs": epochs}
+        spent, _ = clock(lambda model=model, settings=settings: train(model, split.x_train, **settings))
         scores = image_error(split.x_test, reconstruct(model, split.x_test))
         way.append((spent, float(roc_auc_score(split.y_test, scores))))
     return way

@@ -24,7 +24,7 @@ def ours(x):
     return lambda rows: reconstruction_error(model, scaler.transform(rows))
 
 
-def dense_recipe(x, widths, loss, error, epochs, batch_size, x_test, **settings):
+def dense_recipe(x, widths, loss, epochs, batch_size, x_test, **settings):
     """Train a recipe from the web as written: no scaling, sigmoid output, the test part as validation data."""
     import keras
 
@@ -33,15 +33,15 @@ def dense_recipe(x, widths, loss, error, epochs, batch_size, x_test, **settings)
     model = keras.Sequential([keras.Input((32,)), *hidden, keras.layers.Dense(32, activation="sigmoid")])
     model.compile(optimizer="adam", loss=loss, **settings)
     model.fit(x, x, epochs=epochs, batch_size=batch_size, validation_data=(x_test, x_test), verbose=0)
-    return lambda rows: reconstruction_error(model, rows, error=error)
+    return lambda rows: reconstruction_error(model, rows, error=loss)
 
 
 def recipe_a(x, x_test, **settings):
-    return dense_recipe(x, (16, 8, 4, 8, 16), "mae", "absolute", 20, 64, x_test, **settings)
+    return dense_recipe(x, (16, 8, 4, 8, 16), "mae", 20, 64, x_test, **settings)
 
 
 def recipe_b(x, x_test):
-    return dense_recipe(x, (32, 16, 8, 16, 32), "mse", "squared", 50, 32, x_test)
+    return dense_recipe(x, (32, 16, 8, 16, 32), "mse", 50, 32, x_test)
 
 
 def pyod(name, x, scale=True, **settings):

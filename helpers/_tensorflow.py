@@ -2,26 +2,43 @@
 
 import contextlib
 import os
+import subprocess
 import sys
+
+_STARTED = b"started\n"
+# Runs in a process of its own, so that it still speaks when TensorFlow takes this one down.
+_LISTENER = f"""
+import sys
+heard = []
+for line in sys.stdin.buffer:
+    if line == {_STARTED}:
+        sys.exit()
+    heard.append(line)
+sys.stderr.buffer.writelines(heard)
+"""
 
 
 @contextlib.contextmanager
 def _quiet_stderr():
-    """Send file descriptor 2 to the null device: TensorFlow's start-up log ignores its log level."""
+    """Hold back what goes to file descriptor 2 (TensorFlow's log ignores its level) and show it if the start fails."""
     sys.stderr.flush()
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    listener = subprocess.Popen([sys.executable, "-I", "-S", "-c", _LISTENER], stdin=subprocess.PIPE)
+    saved = os.dup(2)
+    os.dup2(listener.stdin.fileno(), 2)
     try:
-        os.dup2(null, 2)
         yield
+        os.write(2, b"\n" + _STARTED)
     finally:
         os.dup2(saved, 2)
         os.close(saved)
-        os.close(null)
+        listener.stdin.close()
+        listener.wait()
 
 
 # Where nothing is set, this also overrides another backend in ~/.keras/keras.json.
 backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Level 3, since it logs as errors what it goes on without, such as an optimisation of the graph that failed.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 if backend == "tensorflow":
     with _quiet_stderr():
         import keras

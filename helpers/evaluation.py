@@ -31,11 +31,18 @@ def recall_at_budget(y_true, scores, budget=0.02):
     Raises
     ------
     ValueError
-        If scores or labels are not valid or not of equal length, if there is no anomaly,
+        If scores or labels are not valid or not of the same samples, if there is no anomaly,
         or if the budget does not pay for a single alert.
+    TypeError
+        If `budget` is not a number.
+
+    Examples
+    --------
+    >>> from helpers import recall_at_budget
+    >>> recall_at_budget([0, 0, 1, 0, 1], [1, 2, 3, 4, 5], budget=0.4)
+    0.5
     """
-    scores = _checks.scores(scores)
-    y = _checks.labels(y_true, n_samples=len(scores))
+    y, scores = _checks.labelled(y_true, scores)
     n_alerts = round(_checks.fraction(budget, "budget") * len(scores))
     if y.sum() == 0:
         raise ValueError("y_true holds no anomaly: recall is not defined.")
@@ -47,8 +54,8 @@ def recall_at_budget(y_true, scores, budget=0.02):
     return float((y[above].sum() + share * y[at_edge].sum()) / y.sum())
 
 
-def evaluate(y_true, scores, threshold=None, *, name="detector", budget=0.02):
-    """Measure a detector on labelled test samples, as a table of one row.
+def evaluate(y_true, scores, threshold=None, *, name=None, budget=None):
+    """Measure a detector on labelled test samples.
 
     Parameters
     ----------
@@ -57,48 +64,64 @@ def evaluate(y_true, scores, threshold=None, *, name="detector", budget=0.02):
     scores : array_like, shape (n,)
         Higher is more anomalous.
     threshold : float, optional
-        Samples with ``score > threshold`` are alerts. Without it the measures that need a
-        verdict are left out.
-    name : str, default "detector"
-        Label of the row.
-    budget : float, default 0.02
-        For "recall at … alerts", see `recall_at_budget`.
+        Samples with ``score > threshold`` are alerts, compared in the precision of the scores.
+        Without it the measures that need a verdict are left out.
+    name : str, optional
+        Name of the Series: the label of its row in a table of several.
+    budget : float, optional
+        Adds "recall at … alerts", see `recall_at_budget`.
 
     Returns
     -------
-    pandas.DataFrame
-        One row: "ROC AUC", "average precision" and "recall at … alerts"; with a threshold
-        also "alerts" (a count), "precision", "recall", "F1" and "false-positive rate". All others
-        lie between 0 and 1. Without any alert precision is NaN, since it is not defined.
+    pandas.Series
+        "ROC AUC" and "average precision"; with a budget "recall at 2 % alerts" (or whatever
+        it is); with a threshold "alerts" (a count), "precision", "recall", "F1" and
+        "false-positive rate". All others lie between 0 and 1. Without any alert precision is NaN,
+        since it is not defined.
 
     Raises
     ------
     ValueError
-        If scores or labels are not valid, not of equal length, or of one class only, or if
-        the threshold is not a finite number.
+        If scores or labels are not valid, not of the same samples, or of one class only, or if
+        the threshold is not finite or the budget out of range.
+    TypeError
+        If `threshold` or `budget` is not a number.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from helpers import evaluate
+    >>> y, scores = [0, 0, 0, 1, 1], [1, 2, 4, 3, 5]
+    >>> print(f"{evaluate(y, scores)['average precision']:.3f}")
+    0.833
+    >>> table = pd.DataFrame([evaluate(y, scores, 2.5, name="one"), evaluate(y, y, 0.5, name="ideal")])
+    >>> table[["alerts", "precision", "recall"]].round(2)
+           alerts  precision  recall
+    one       3.0       0.67     1.0
+    ideal     2.0       1.00     1.0
     """
-    scores = _checks.scores(scores)
-    y = _checks.labels(y_true, n_samples=len(scores), both=True)
-    row = {
-        "ROC AUC": roc_auc_score(y, scores),
-        "average precision": average_precision_score(y, scores),
-        f"recall at {100 * budget:.3g} % alerts": recall_at_budget(y, scores, budget),
-    }
+    y, scores = _checks.labelled(y_true, scores, both=True)
+    measures = {"ROC AUC": roc_auc_score(y, scores), "average precision": average_precision_score(y, scores)}
+    if budget is not None:
+        measures[f"recall at {100 * _checks.fraction(budget, 'budget'):.3g} % alerts"] = recall_at_budget(
+            y, scores, budget
+        )
     if threshold is not None:
-        alerts = scores > _checks.number(threshold, "threshold")
+        with np.errstate(over="ignore"):
+            alerts = scores > scores.dtype.type(_checks.number(threshold, "threshold"))
         tn, fp, fn, tp = confusion_matrix(y, alerts, labels=[0, 1]).ravel()
-        row |= {
+        measures |= {
             "alerts": tp + fp,
             "precision": tp / (tp + fp) if tp + fp else np.nan,
             "recall": tp / (tp + fn),
             "F1": 2 * tp / (2 * tp + fp + fn),
             "false-positive rate": fp / (fp + tn),
         }
-    return pd.DataFrame(row, index=[name])
+    return pd.Series(measures, name=name, dtype=float)
 
 
 def bootstrap_interval(
-    y_true, scores, metric=average_precision_score, *, baseline=None, confidence=0.95, n_resamples=1000, seed=0
+    y_true, scores, metric=average_precision_score, *, baseline=None, confidence=0.95, n_resamples=1000, random_state=0
 ):
     """Return a confidence interval of a measure: how far the choice of test samples may have moved it.
 
@@ -122,23 +145,28 @@ def bootstrap_interval(
     confidence : float, default 0.95
         Between 0 and 1, both excluded.
     n_resamples : int, default 1000
-        Test sets to draw, at least 100. The time is so many calls of `metric`.
-    seed : int, default 0
-        Of the draws.
+        Test sets to draw, at least 100. Each takes one call of `metric`, two with a baseline,
+        and nearly all of the time goes into these calls.
+    random_state : int, default 0
+        Seed of the draws.
 
     Returns
     -------
     low, high : float
         In the unit of `metric`. Over many test sets the interval holds the true value in about a
-        share `confidence` of them; in fewer with a handful of anomalies, and where a measure is at its
-        limit: a detector that ranks all samples right gets an interval of no width.
+        share `confidence` of them, in fewer with a handful of anomalies: for average precision on
+        Gaussian scores 93 to 96 % of 95 % intervals did with 100 anomalies, 89 % with 10, and
+        most of those that missed lay too high. A detector that ranks all samples right gets an
+        interval of no width.
 
     Raises
     ------
     ValueError
         If scores or labels are not valid, not of equal length, or fewer than two of a
-        class, if `confidence`, `n_resamples` or `seed` is out of range, or if `metric` does not
-        return a finite number for every draw.
+        class, if `confidence`, `n_resamples` or `random_state` is out of range, or if `metric`
+        does not return a finite number for every draw.
+    TypeError
+        If `metric` cannot be called, or another argument is of the wrong kind.
 
     References
     ----------
@@ -147,22 +175,34 @@ def bootstrap_interval(
     Notes
     -----
     Explained in notebook 05.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from helpers import bootstrap_interval
+    >>> y = np.repeat([0, 1], [90, 10])
+    >>> scores = np.arange(100) % 93
+    >>> low, high = bootstrap_interval(y, scores, roc_auc_score, n_resamples=200)
+    >>> bool(low < roc_auc_score(y, scores) < high)
+    True
     """
-    scores = _checks.scores(scores)
-    y = _checks.labels(y_true, n_samples=len(scores), both=True)
+    if not callable(metric):
+        raise TypeError(
+            f"metric is of type {type(metric).__name__}, expected a function metric(y_true, scores): "
+            "scores of another detector for the same samples are passed as baseline=..."
+        )
+    y, scores = _checks.labelled(y_true, scores, both=True)
     counts = np.bincount(y)
     if counts.min() < 2:
         raise ValueError(f"y_true holds {counts[0]} normal samples and {counts[1]} anomalies: at least 2 of each.")
     if baseline is not None:
-        baseline = _checks.scores(baseline, "baseline")
-        if len(baseline) != len(y):
-            raise ValueError(f"baseline holds {len(baseline)} scores for {len(y)} samples: lengths must agree.")
+        _, baseline = _checks.labelled(y_true, baseline, "baseline")
     confidence = _checks.fraction(confidence, "confidence")
-    for name, value, least in (("n_resamples", n_resamples, 100), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} is {value!r}, expected an integer of at least {least}.")
+    n_resamples = _checks.whole(n_resamples, "n_resamples", 100)
+    random_state = _checks.whole(random_state, "random_state", 0)
 
-    # Rows in the order of their scores leave little to do to a metric that sorts.
+    # Sorted once here, so that a metric that sorts the scores of each draw finds them sorted, which is faster.
     order = np.argsort(-scores, kind="stable")
     y, scores, baseline = y[order], scores[order], None if baseline is None else baseline[order]
 
@@ -178,10 +218,10 @@ def bootstrap_interval(
     interval = stats.bootstrap(
         [np.flatnonzero(y == label) for label in (0, 1)],
         statistic,
-        n_resamples=int(n_resamples),
+        n_resamples=n_resamples,
         confidence_level=confidence,
         method="percentile",
         vectorized=False,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(random_state),
     ).confidence_interval
     return float(interval.low), float(interval.high)

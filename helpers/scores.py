@@ -4,9 +4,11 @@ from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
+from sklearn.decomposition import PCA
 
 from helpers import _checks
 from helpers._tensorflow import tf
+from helpers.models import sample_shape
 
 CHUNK_VALUES = 2**20
 _functions = WeakKeyDictionary()
@@ -20,7 +22,8 @@ def reconstruct(model, x):
     model : keras.Model
         An autoencoder: output shape equal to input shape.
     x : array_like, shape (n, ...)
-        Scaled like the samples that the model was trained on.
+        Scaled like the samples that the model was trained on, and with the columns in the
+        same order: the model knows no names, so those of a table are not compared.
 
     Returns
     -------
@@ -30,16 +33,25 @@ def reconstruct(model, x):
     ------
     ValueError
         If `x` is empty, one-dimensional, not numeric, holds NaN or infinite values, or does
-        not fit the model's input.
+        not fit the model's input, or if the model's output has another shape than its input.
+    TypeError
+        If `model` is not a Keras model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import dense_autoencoder, reconstruct
+    >>> reconstruct(dense_autoencoder(3, bottleneck=2), np.ones((5, 3))).shape
+    (5, 3)
     """
-    x = _fitting_samples(model, x)
+    x = _fitting_samples(model, x, "reconstruct(model, x)")
     reconstruction = np.empty(x.shape, np.float32)
     for rows, chunk in _chunks(_checks.finite(x, "x")):
         reconstruction[rows] = _compiled(model, "reconstruction")(tf.convert_to_tensor(chunk)).numpy()
     return reconstruction
 
 
-def reconstruction_error(model, x, *, error="squared"):
+def reconstruction_error(model, x, *, error="mse"):
     """Score samples by how badly an autoencoder reconstructs them.
 
     The samples stream through one compiled function in chunks, so that memory stays flat
@@ -50,24 +62,38 @@ def reconstruction_error(model, x, *, error="squared"):
     model : keras.Model
         An autoencoder: output shape equal to input shape.
     x : array_like, shape (n, ...)
-        Scaled like the samples that the model was trained on.
-    error : {"squared", "absolute"}, default "squared"
-        Mean squared or mean absolute difference over all values of a sample.
+        Scaled like the samples that the model was trained on, and with the columns in the
+        same order: the model knows no names, so those of a table are not compared.
+    error : {"mse", "mae"}, default "mse"
+        Mean squared or mean absolute difference over all values of a sample, as the losses of
+        these names that `train` takes.
 
     Returns
     -------
     ndarray of float32, shape (n,)
-        At least 0, in squared units of `x` (or in its units, for "absolute").
+        At least 0, in squared units of `x` (or in its units, for "mae").
 
     Raises
     ------
     ValueError
         If `x` is empty, one-dimensional, not numeric, holds NaN, infinite or too large
-        values, or does not fit the model's input.
+        values, or does not fit the model's input, if the model's output has another shape than
+        its input, or if `error` is unknown.
+    TypeError
+        If `model` is not a Keras model.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import dense_autoencoder, reconstruction_error
+    >>> model = dense_autoencoder(3, bottleneck=2)
+    >>> model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+    >>> reconstruction_error(model, [[1, 2, 3], [0, 0, -6]]).round(2)
+    array([ 4.67, 12.  ], dtype=float32)
     """
-    x = _fitting_samples(model, x)
-    if error not in ("squared", "absolute"):
-        raise ValueError(f"error is {error!r}, expected 'squared' or 'absolute'.")
+    x = _fitting_samples(model, x, "reconstruction_error(model, x)")
+    if error not in ("mse", "mae"):
+        raise ValueError(f"error is {error!r}, expected 'mse' (squared) or 'mae' (absolute).")
     score = _compiled(model, error)
     scores = np.empty(len(x), np.float32)
     for rows, chunk in _chunks(x):
@@ -82,54 +108,105 @@ def reconstruction_error(model, x, *, error="squared"):
     return scores
 
 
-def image_error(x, reconstruction, blur=1.0):
-    """Score images by their blurred residual, relative to the amount of ink.
+def image_error(x, reconstruction, blur_sigma=1.0):
+    """Score images by their blurred residual, relative to the norm of the image.
 
     Parameters
     ----------
-    x, reconstruction : array_like, shape (n, height, width, channels)
-        Images in [0, 1] and what a model, any model, made of them.
-    blur : float, default 1.0
+    x, reconstruction : array_like of float, shape (n, height, width, channels)
+        Images in [0, 1] and what a model, any model, made of them; a linear one may leave
+        [0, 1], but not by more than 4.
+    blur_sigma : float, default 1.0
         Standard deviation, in pixels, of the Gaussian that blurs the residual before it is
         squared: strokes that are half a pixel off cancel out, missing strokes do not.
         0 leaves the residual as it is.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray of float32, shape (n,)
         Sum of the squared blurred residual over the norm of the image, at least 0. Norms below 1
         count as 1, so that an empty image has a score, too.
 
     Raises
     ------
     ValueError
-        If the shapes are not as above or not equal, if values are not finite, or if `blur` is negative.
+        If the shapes are not as above or not equal, if values are no floats, out of range or not
+        finite, or if `blur_sigma` is negative.
+    TypeError
+        If `blur_sigma` is not a number.
 
     Notes
     -----
     Taught in notebook 02.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import image_error
+    >>> images = np.zeros((2, 8, 8, 1))
+    >>> images[0, 4, 2:6] = 1.0
+    >>> image_error(images, np.zeros_like(images), blur_sigma=0)
+    array([2., 0.], dtype=float32)
     """
-    x, reconstruction = np.asarray(x, np.float32), np.asarray(reconstruction, np.float32)
-    if x.ndim != 4 or x.size == 0 or x.shape != reconstruction.shape:
-        raise ValueError(f"{x.shape=} and {reconstruction.shape=} must be equal: (n, height, width, channels)")
-    if not 0 <= blur < np.inf:
-        raise ValueError(f"blur is {blur!r}, expected a number of pixels, 0 or more")
-    residual = gaussian_filter(x - reconstruction, sigma=blur, axes=(1, 2))
-    ink = np.maximum(np.sqrt(np.sum(x**2, axis=(1, 2, 3))), 1)
-    scores = np.sum(residual**2, axis=(1, 2, 3)) / ink
-    if not np.isfinite(scores).all():
-        raise ValueError("images or reconstructions hold NaN or infinite values")
-    return scores
+    x, reconstruction = _checks.images(x, "x"), _checks.images(reconstruction, "reconstruction", low=-4, high=5)
+    if x.shape != reconstruction.shape:
+        raise ValueError(f"x has shape {x.shape}, reconstruction {reconstruction.shape}: they must be equal.")
+    blur_sigma = _checks.number(blur_sigma, "blur_sigma", min_val=0)
+    residual = gaussian_filter(x - reconstruction, sigma=blur_sigma, axes=(1, 2))
+    norm = np.maximum(np.sqrt(np.sum(x**2, axis=(1, 2, 3))), 1)
+    return np.sum(residual**2, axis=(1, 2, 3)) / norm
 
 
-def _fitting_samples(model, x):
+def pca_reconstruction(x_train, x, n_components):
+    """Reconstruct samples from principal components: the linear baseline of an autoencoder.
+
+    Parameters
+    ----------
+    x_train : array_like, shape (n_train, ...)
+        Normal samples that the components are fitted to: rows of a table or images.
+    x : array_like, shape (n, ...)
+        Samples of the same shape, scaled in the same way.
+    n_components : int or float
+        How many components, or, between 0 and 1, which share of the variance they shall explain.
+
+    Returns
+    -------
+    ndarray, shape (n, ...)
+        Each sample's nearest point in the plane of the components.
+
+    Raises
+    ------
+    ValueError
+        If samples are not numeric, not finite or of different shapes, or if there are fewer
+        samples or features than components.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import pca_reconstruction
+    >>> line = np.arange(10.0)[:, None] * [1, 1]
+    >>> pca_reconstruction(line, [[3, 3], [2, 4]], n_components=1).round(2)
+    array([[3., 3.],
+           [3., 3.]])
+    """
+    x_train, x = (_checks.finite(_checks.samples(v, name), name) for v, name in ((x_train, "x_train"), (x, "x")))
+    if x.shape[1:] != x_train.shape[1:]:
+        raise ValueError(f"x has samples of shape {x.shape[1:]}, x_train of {x_train.shape[1:]}: they must be equal.")
+    pca = PCA(n_components, random_state=0).fit(x_train.reshape(len(x_train), -1))
+    return pca.inverse_transform(pca.transform(x.reshape(len(x), -1))).reshape(x.shape)
+
+
+def _fitting_samples(model, x, call):
+    """Check that samples fit the model, and that the model gives back what it takes."""
+    wanted = sample_shape(model, call)
     x = _checks.samples(x, "x")
-    wanted = model.input_shape[1:]
     if len(wanted) != x.ndim - 1 or any(w not in (None, f) for w, f in zip(wanted, x.shape[1:], strict=True)):
         raise ValueError(
             f"x has samples of shape {x.shape[1:]}, but the model takes {wanted}: "
             "pass the features that it was trained on, in the same order."
         )
+    if None in wanted and (output := model.compute_output_shape((None, *x.shape[1:]))[1:]) != x.shape[1:]:
+        raise ValueError(f"the model turns samples of shape {x.shape[1:]} into {output}: pass sizes that it keeps.")
     return x
 
 
@@ -153,7 +230,7 @@ def _compiled(model, output):
             if output == "reconstruction":
                 return reconstruction
             difference = reconstruction - x
-            difference = tf.square(difference) if output == "squared" else tf.abs(difference)
+            difference = tf.square(difference) if output == "mse" else tf.abs(difference)
             return tf.reduce_mean(difference, axis=range(1, x.shape.rank))
 
         shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)

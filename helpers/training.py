@@ -1,11 +1,20 @@
 """Seeds and training: one call each, the same in every notebook."""
 
+import math
 import os
+from numbers import Integral
+from types import MappingProxyType
 
 import numpy as np
 
 from helpers import _checks
 from helpers._tensorflow import keras
+from helpers.models import sample_shape
+
+# How notebooks 02 to 04 train on images: train(model, images, **IMAGE_TRAINING).
+IMAGE_TRAINING = MappingProxyType(
+    {"epochs": 4, "batch_size": 128, "learning_rate": 4e-3, "schedule": "cosine", "steps_per_execution": 8}
+)
 
 
 def set_seed(seed=None):
@@ -24,19 +33,27 @@ def set_seed(seed=None):
     Raises
     ------
     ValueError
-        If the seed is not an integer from 0 to 2**32 - 1.
+        If the seed is not between 0 and 2**32 - 1, or ``TUTORIAL_SEED`` is no such integer.
+    TypeError
+        If `seed` is not an integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import set_seed
+    >>> seed = set_seed(7)
+    >>> rng = np.random.default_rng(seed)
     """
-    source = "seed"
+    name = "seed"
     if seed is None:
-        source, seed = "TUTORIAL_SEED", os.environ.get("TUTORIAL_SEED", "0")
-    try:
-        value = int(seed)
-    except (TypeError, ValueError):
-        value = -1
-    if not 0 <= value < 2**32:
-        raise ValueError(f"{source} is {seed!r}, expected an integer from 0 to 2**32 - 1.")
-    keras.utils.set_random_seed(value)
-    return value
+        name, seed = "TUTORIAL_SEED", os.environ.get("TUTORIAL_SEED", "0")
+        try:
+            seed = int(seed)
+        except ValueError:
+            raise ValueError(f"TUTORIAL_SEED is {seed!r}, expected an integer from 0 to 2**32 - 1.") from None
+    seed = _checks.number(seed, name, kind=Integral, min_val=0, max_val=2**32 - 1)
+    keras.utils.set_random_seed(seed)
+    return seed
 
 
 def train(
@@ -59,7 +76,8 @@ def train(
     model : keras.Model
         Output shape equal to input shape; is compiled and trained in place.
     x_train : array_like, shape (n, ...)
-        Normal samples, scaled as the model wants them.
+        Normal samples, scaled as the model wants them; images as floats in [0, 1]. Columns are
+        taken in their order, whatever their names.
     x_val : array_like, shape (n_val, ...), optional
         Normal samples that the loss is also measured on after each epoch.
     epochs : int
@@ -86,51 +104,83 @@ def train(
     Raises
     ------
     ValueError
-        If samples are not numeric, not finite, fewer than two, or of the wrong shape, if
-        `schedule` is unknown, if `patience` comes without `x_val`, or if the loss stops being finite.
+        If samples are not numeric, not finite, fewer than two, or of the wrong shape; if the
+        model's output has another shape than its input; if images are no floats, or values
+        lie outside [0, 1] where the output cannot follow (binary cross-entropy, or images and
+        a sigmoid); if a setting is out of range, or `patience` comes without `x_val`; if the
+        loss stops being finite.
+    TypeError
+        If `model` is not a Keras model, or a setting not a number.
+
+    Notes
+    -----
+    Explained in notebook 01.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import dense_autoencoder, set_seed, train
+    >>> seed = set_seed(0)
+    >>> x = np.random.default_rng(seed).normal(size=(200, 2)) @ np.ones((2, 4))
+    >>> history = train(dense_autoencoder(4, bottleneck=1), x, epochs=5, batch_size=20, learning_rate=0.01)
+    >>> len(history.history["loss"]), bool(history.history["loss"][-1] < history.history["loss"][0])
+    (5, True)
     """
     from tqdm.keras import TqdmCallback
 
-    data = {"x_train": x_train} if x_val is None else {"x_train": x_train, "x_val": x_val}
-    for name, values in data.items():
-        array = _checks.finite(_checks.samples(values, name, min_samples=2), name)
-        if array.shape[1:] != model.input_shape[1:]:
-            raise ValueError(f"{name} has shape {array.shape}, but the model takes {model.input_shape}.")
-        data[name] = array.astype(np.float32, copy=False)
+    shape = sample_shape(model, "train(model, x_train)")
+    epochs, batch_size = _checks.whole(epochs, "epochs"), _checks.whole(batch_size, "batch_size")
+    steps_per_execution = _checks.whole(steps_per_execution, "steps_per_execution")
+    rate = _checks.number(learning_rate, "learning_rate", min_val=0, include_boundaries="neither")
     if schedule not in ("constant", "cosine"):
         raise ValueError(f"schedule is {schedule!r}, expected 'constant' or 'cosine'.")
-    rate = learning_rate
+    data = {"x_train": x_train} if x_val is None else {"x_train": x_train, "x_val": x_val}
+    data = {name: _samples(model, values, name, shape, loss) for name, values in data.items()}
     if schedule == "cosine":
-        steps = epochs * -(-len(data["x_train"]) // batch_size)
-        warmup = max(1, steps // 10)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, steps - warmup), alpha=0.05, warmup_target=learning_rate, warmup_steps=warmup
-        )
+        rate = _cosine(rate, epochs * math.ceil(len(data["x_train"]) / batch_size))
     callbacks = [keras.callbacks.TerminateOnNaN(), TqdmCallback(epochs, verbose=0, delay=5, leave=False)]
     if patience is not None:
         if x_val is None:
             raise ValueError("patience needs x_val: normal samples to stop early by.")
+        patience = _checks.whole(patience, "patience")
         callbacks.append(keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True))
-    model.compile(
-        optimizer=keras.optimizers.Adam(rate),
-        loss=loss,
-        steps_per_execution=steps_per_execution,
-        jit_compile=False,
-    )
-    # Variables that come up while the step is traced make TensorFlow trace it twice.
-    model.optimizer.build(model.trainable_variables)
-    history = model.fit(
-        data["x_train"],
-        data["x_train"],
-        validation_data=None if x_val is None else (data["x_val"], data["x_val"]),
-        epochs=epochs,
-        batch_size=batch_size,
-        callbacks=callbacks,
-        verbose=0,
-    )
+    adam = keras.optimizers.Adam(rate)
+    model.compile(adam, loss, steps_per_execution=steps_per_execution, jit_compile=False)
+    # Otherwise Adam makes its variables during the first step, and TensorFlow traces that step twice.
+    adam.build(model.trainable_variables)
+    x_train, x_val = data["x_train"], data.get("x_val")
+    held_out = None if x_val is None else (x_val, x_val)
+    history = model.fit(x_train, x_train, batch_size, epochs, verbose=0, callbacks=callbacks, validation_data=held_out)
     if not np.isfinite(history.history["loss"]).all():
         raise ValueError(
             f"training diverged in epoch {len(history.epoch)}: the loss is "
             f"{history.history['loss'][-1]}. Scale the features, or lower learning_rate ({learning_rate})."
         )
     return history
+
+
+def _samples(model, values, name, shape, loss):
+    """Check samples against what the model takes and what its output can reach."""
+    array = _checks.finite(_checks.samples(values, name, min_samples=2), name)
+    if array.shape[1:] != shape:
+        raise ValueError(f"{name} has shape {array.shape}, but the model takes {(None, *shape)}.")
+    is_image = array.ndim == 4
+    to_one = is_image and getattr(model.layers[-1], "activation", None) is keras.activations.sigmoid
+    loss = keras.losses.get(loss)
+    if to_one or "crossentropy" in getattr(loss, "name", getattr(loss, "__name__", "")):
+        if array.min() < 0 or array.max() > 1:
+            raise ValueError(
+                f"{name} holds values from {array.min():.3g} to {array.max():.3g}, outside the [0, 1] that this loss "
+                "or output can follow: divide pixels by 255, or scale the features."
+            )
+    elif is_image and array.dtype.kind in "iu":
+        raise ValueError(f"{name} holds {array.dtype} images: divide pixels by 255, so that they are floats in [0, 1].")
+    return array.astype(np.float32, copy=False)
+
+
+def _cosine(learning_rate, steps):
+    """Warm up over a tenth of the steps, then decay to a twentieth of the learning rate."""
+    warmup = max(1, steps // 10)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, max(1, steps - warmup), alpha=0.05, warmup_target=learning_rate, warmup_steps=warmup
+    )

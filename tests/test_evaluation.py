@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +58,7 @@ def test_a_monotone_transformation_changes_no_ranking_measure(pair):
 @given(labels_and_scores(st.integers(0, 10)), st.integers(-1, 11))
 def test_evaluate_agrees_with_scikit_learn(pair, threshold):
     y, scores = pair
-    row = evaluate(y, scores, threshold, budget=0.5).iloc[0]
+    row = evaluate(y, scores, threshold)
     alerts = scores > threshold
     assert row["ROC AUC"] == pytest.approx(roc_auc_score(y, scores))
     assert row["average precision"] == pytest.approx(average_precision_score(y, scores))
@@ -72,9 +73,8 @@ def test_evaluate_agrees_with_scikit_learn(pair, threshold):
 
 
 def test_evaluate_by_hand():
-    table = evaluate(Y, SCORES, 7.5, name="mine", budget=0.3)
-    assert table.index.tolist() == ["mine"]
-    row = table.iloc[0]
+    row = evaluate(Y, SCORES, 7.5, name="mine", budget=0.3)
+    assert row.name == "mine"
     assert row["ROC AUC"] == pytest.approx(14 / 16)
     assert row["recall at 30 % alerts"] == 1
     assert (row["alerts"], row["recall"]) == (3, 1)
@@ -84,15 +84,30 @@ def test_evaluate_by_hand():
 
 
 def test_evaluate_without_threshold_gives_no_verdict():
-    assert evaluate(Y, SCORES, budget=0.2).columns.tolist() == [
-        "ROC AUC",
-        "average precision",
-        "recall at 20 % alerts",
-    ]
+    assert evaluate(Y, SCORES).index.tolist() == ["ROC AUC", "average precision"]
+    assert evaluate(Y, SCORES, budget=0.2).index.tolist() == ["ROC AUC", "average precision", "recall at 20 % alerts"]
+
+
+def test_evaluate_gives_rows_of_a_table():
+    rows = [evaluate(Y, SCORES, 7.5, name="one"), evaluate(Y, -SCORES, -2.5, name="other")]
+    assert isinstance(rows[0]["average precision"], float)
+    table = pd.DataFrame(rows)
+    assert table.index.tolist() == ["one", "other"]
+    assert table.dtypes.eq(float).all()
+    assert table["alerts"].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_evaluate_compares_in_the_precision_of_the_scores(kind):
+    """A threshold of 0.1 is no alert for scores of 0.1, as NumPy decides it, whatever their precision."""
+    scores = np.repeat(np.array([0.1, 0.2], kind), 5)
+    assert evaluate(Y, scores, 0.1)["alerts"] == np.sum(scores > 0.1) == 5
+    assert evaluate(Y, scores, np.float64(0.1))["alerts"] == 5
+    assert evaluate(Y, scores, 1e300)["alerts"] == 0
 
 
 def test_a_score_at_the_threshold_is_no_alert():
-    assert evaluate(Y, SCORES, 10, budget=0.5)["alerts"].item() == 0
+    assert evaluate(Y, SCORES, 10)["alerts"] == 0
 
 
 @pytest.mark.parametrize("metric", [evaluate, recall_at_budget])
@@ -116,19 +131,56 @@ def test_bad_input(metric, y, scores, message):
 
 def test_evaluate_needs_both_classes():
     with pytest.raises(ValueError, match="only the label 1"):
-        evaluate(np.ones(10), SCORES, budget=0.5)
+        evaluate(np.ones(10), SCORES)
 
 
-@pytest.mark.parametrize("threshold", [np.nan, np.inf, [1, 2], "high"])
-def test_evaluate_refuses_a_threshold_that_is_none(threshold):
-    with pytest.raises(ValueError, match="threshold is"):
-        evaluate(Y, SCORES, threshold, budget=0.5)
+@pytest.mark.parametrize(
+    ("threshold", "error"), [(np.nan, ValueError), (np.inf, ValueError), ([1, 2], TypeError), ("high", TypeError)]
+)
+def test_evaluate_refuses_an_unusable_threshold(threshold, error):
+    with pytest.raises(error, match="threshold "):
+        evaluate(Y, SCORES, threshold)
 
 
-@pytest.mark.parametrize("budget", [0, 1, 2, -0.1, "2 %"])
-def test_bad_budget(budget):
-    with pytest.raises(ValueError, match="budget"):
-        recall_at_budget(Y, SCORES, budget)
+@pytest.mark.parametrize(
+    ("budget", "error"), [(0, ValueError), (1, ValueError), (2, ValueError), (-0.1, ValueError), ("2 %", TypeError)]
+)
+def test_bad_budget(budget, error):
+    for measure in (recall_at_budget, evaluate):
+        with pytest.raises(error, match="budget"):
+            measure(Y, SCORES, budget=budget)
+
+
+def test_text_labels_of_a_csv_get_the_hint():
+    y = pd.Series(["ok", "fraud"] * 5)
+    with pytest.raises(ValueError, match=r"y_true holds str values, not numbers: .*map yours.*\(y == 'fraud'\)"):
+        evaluate(y, SCORES)
+
+
+def test_nullable_columns_work_as_long_as_nothing_is_missing():
+    y, scores = pd.Series(Y, dtype="Int64"), pd.Series(SCORES, dtype="Float64")
+    assert evaluate(y, scores).equals(evaluate(Y, SCORES))
+    scores[3] = pd.NA
+    with pytest.raises(ValueError, match="scores holds 1 NaN"):
+        evaluate(y, scores)
+
+
+def test_masked_values_are_refused():
+    masked = np.ma.masked_greater(SCORES, 9)
+    with pytest.raises(ValueError, match="scores holds masked values"):
+        evaluate(Y, masked)
+    assert evaluate(Y, np.ma.masked_greater(SCORES, 99)).equals(evaluate(Y, SCORES))
+
+
+def test_series_of_different_indexes_are_refused():
+    y, scores = pd.Series(Y), pd.Series(SCORES)
+    assert evaluate(y, scores).equals(evaluate(Y, SCORES))
+    for measure in (evaluate, recall_at_budget, bootstrap_interval):
+        with pytest.raises(ValueError, match="y_true and scores are Series with different indexes"):
+            measure(y, scores[::-1])
+    with pytest.raises(ValueError, match="y_true and baseline are Series"):
+        bootstrap_interval(y, SCORES, baseline=scores[::-1])
+    assert evaluate(y.loc[scores[::-1].index], scores[::-1]).equals(evaluate(Y[::-1], SCORES[::-1]))
 
 
 def test_a_budget_below_one_alert():
@@ -152,7 +204,7 @@ def test_recall_grows_with_the_budget(pair, one, other):
 
 @given(labels_and_scores(st.integers(0, 10)), st.integers(-1, 11), st.integers(-1, 11))
 def test_recall_and_false_positives_fall_as_the_threshold_rises(pair, one, other):
-    loose, strict = (evaluate(*pair, threshold, budget=0.5).iloc[0] for threshold in sorted((one, other)))
+    loose, strict = (evaluate(*pair, threshold) for threshold in sorted((one, other)))
     for measure in ("alerts", "recall", "false-positive rate"):
         assert strict[measure] <= loose[measure]
 
@@ -160,7 +212,7 @@ def test_recall_and_false_positives_fall_as_the_threshold_rises(pair, one, other
 @given(labels_and_scores(st.integers(0, 5)), st.floats(-1e6, 1e6), st.floats(0.06, 0.9))
 def test_constant_scores_are_worth_what_a_coin_is(pair, value, budget):
     y, _ = pair
-    row = evaluate(y, np.full(len(y), value), value, budget=budget).iloc[0]
+    row = evaluate(y, np.full(len(y), value), value, budget=budget)
     assert row["ROC AUC"] == pytest.approx(0.5)
     assert row["average precision"] == pytest.approx(y.mean())
     assert row.iloc[2] == pytest.approx(round(budget * len(y)) / len(y))
@@ -174,11 +226,11 @@ def test_recall_at_budget_where_all_samples_are_anomalies():
 
 def test_average_precision_by_hand():
     # The anomalies stand at places 2 and 3 of the ranking: precision 1/2 and 2/3, half of the recall each.
-    assert evaluate(Y, SCORES, budget=0.5)["average precision"].item() == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert evaluate(Y, SCORES)["average precision"] == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
-def gaussian_scores(rng, n_normal=200, n_odd=50, shift=2.0):
-    y = np.repeat([0, 1], [n_normal, n_odd])
+def gaussian_scores(rng, n_normal=200, n_anomalies=50, shift=2.0):
+    y = np.repeat([0, 1], [n_normal, n_anomalies])
     return y, rng.normal(size=len(y)) + shift * y
 
 
@@ -189,8 +241,8 @@ def share_found(y, scores):
 
 def auc(y, scores):
     """ROC AUC: for each anomaly the share of the normal samples below it, ties half; fast to compute."""
-    normal, odd = np.sort(scores[y == 0]), scores[y == 1]
-    below = np.searchsorted(normal, odd, "left") + np.searchsorted(normal, odd, "right")
+    normal, anomalies = np.sort(scores[y == 0]), scores[y == 1]
+    below = np.searchsorted(normal, anomalies, "left") + np.searchsorted(normal, anomalies, "right")
     return below.mean() / (2 * len(normal))
 
 
@@ -198,10 +250,10 @@ def test_bootstrap_interval_agrees_with_scipy(rng):
     y, scores = gaussian_scores(rng)
     order = np.argsort(-scores)  # the order in which bootstrap_interval numbers the samples
     y, scores = y[order], scores[order]
-    low, high = bootstrap_interval(y, scores, roc_auc_score, confidence=0.9, n_resamples=300, seed=7)
+    low, high = bootstrap_interval(y, scores, roc_auc_score, confidence=0.9, n_resamples=300, random_state=7)
     scipy = stats.bootstrap(
         (scores[y == 0], scores[y == 1]),
-        lambda normal, odd: stats.mannwhitneyu(odd, normal).statistic / (len(odd) * len(normal)),
+        lambda normal, anomalies: stats.mannwhitneyu(anomalies, normal).statistic / (len(anomalies) * len(normal)),
         n_resamples=300,
         confidence_level=0.9,
         method="percentile",
@@ -212,7 +264,7 @@ def test_bootstrap_interval_agrees_with_scipy(rng):
 
 
 def test_bootstrap_interval_of_a_proportion_is_binomial(rng):
-    y, scores = gaussian_scores(rng, n_odd=80)
+    y, scores = gaussian_scores(rng, n_anomalies=80)
     found = share_found(y, scores)
     low, high = bootstrap_interval(y, scores, share_found, n_resamples=4000)
     exact = stats.binom(80, found).ppf([0.025, 0.975]) / 80
@@ -232,22 +284,33 @@ def test_bootstrap_interval_covers_the_true_value_as_often_as_promised(paired):
     rng, n_sets, shift, noise = np.random.default_rng(1), 300, 1.5, 0.7
     held = 0
     for seed in range(n_sets):
-        y, scores = gaussian_scores(rng, n_normal=120, n_odd=60, shift=shift)
+        y, scores = gaussian_scores(rng, n_normal=120, n_anomalies=60, shift=shift)
         baseline, truth = None, stats.norm.cdf(shift / np.sqrt(2))
         if paired:
             baseline = scores + noise * rng.normal(size=len(y))
             truth -= stats.norm.cdf(shift / np.sqrt(2 + 2 * noise**2))
-        low, high = bootstrap_interval(y, scores, auc, baseline=baseline, n_resamples=200, seed=seed)
+        low, high = bootstrap_interval(y, scores, auc, baseline=baseline, n_resamples=200, random_state=seed)
         held += low <= truth <= high
     assert 0.9 <= held / n_sets <= 0.99
+
+
+def test_bootstrap_interval_covers_the_default_measure_nearly_as_often():
+    """Average precision with 20 anomalies in 220: known from many samples of the same shares."""
+    rng, held, n_sets = np.random.default_rng(3), 0, 60
+    truth = average_precision_score(*gaussian_scores(rng, n_normal=200_000, n_anomalies=20_000))
+    for seed in range(n_sets):
+        y, scores = gaussian_scores(rng, n_normal=200, n_anomalies=20)
+        low, high = bootstrap_interval(y, scores, n_resamples=100, random_state=seed)
+        held += low <= truth <= high
+    assert 0.8 <= held / n_sets <= 0.99
 
 
 def test_half_of_the_confidence_covers_half_as_often():
     """The coverage test would not notice an interval that ignores `confidence`; this one does."""
     rng, held = np.random.default_rng(2), 0
     for seed in range(200):
-        y, scores = gaussian_scores(rng, n_normal=120, n_odd=60)
-        low, high = bootstrap_interval(y, scores, share_found, confidence=0.5, n_resamples=200, seed=seed)
+        y, scores = gaussian_scores(rng, n_normal=120, n_anomalies=60)
+        low, high = bootstrap_interval(y, scores, share_found, confidence=0.5, n_resamples=200, random_state=seed)
         held += low <= stats.norm.sf(-0.5) <= high
     assert 0.35 <= held / 200 <= 0.68
 
@@ -262,7 +325,7 @@ def test_a_paired_interval_is_narrower_than_the_parts(rng):
     assert bootstrap_interval(y, scores, auc, baseline=scores, n_resamples=100) == (0, 0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(labels_and_scores(st.integers(-5, 5)).filter(lambda pair: 2 <= pair[0].sum() <= len(pair[0]) - 2))
 def test_bootstrap_interval_knows_no_units_and_widens_with_confidence(pair):
     y, scores = pair
@@ -281,10 +344,10 @@ def test_bootstrap_interval_of_constant_and_of_perfect_scores_has_no_width():
 def test_bootstrap_interval_depends_on_its_seed_alone(rng):
     y, scores = gaussian_scores(rng)
     np.random.seed(0)  # noqa: NPY002
-    first = bootstrap_interval(y, scores, n_resamples=100, seed=3)
+    first = bootstrap_interval(y, scores, n_resamples=100, random_state=3)
     np.random.seed(1)  # noqa: NPY002
-    assert bootstrap_interval(y, scores, n_resamples=100, seed=3) == first
-    assert bootstrap_interval(y, scores, n_resamples=100, seed=4) != first
+    assert bootstrap_interval(y, scores, n_resamples=100, random_state=3) == first
+    assert bootstrap_interval(y, scores, n_resamples=100, random_state=4) != first
 
 
 @pytest.mark.parametrize(
@@ -295,18 +358,31 @@ def test_bootstrap_interval_depends_on_its_seed_alone(rng):
         ({"y_true": np.zeros(10)}, "only the label 0"),
         ({"y_true": np.ones(10)}, "only the label 1"),
         ({"y_true": np.arange(10) == 3}, "9 normal samples and 1 anomalies: at least 2"),
-        ({"baseline": SCORES[:-1]}, "baseline holds 9 scores for 10 samples"),
+        ({"baseline": SCORES[:-1]}, "10 labels for 9 samples"),
         ({"baseline": np.where(SCORES == 3, np.inf, SCORES)}, "baseline holds 1 NaN or infinite"),
         ({"confidence": 95}, "confidence is 95"),
-        ({"n_resamples": 99}, "n_resamples is 99, expected an integer of at least 100"),
-        ({"n_resamples": 200.0}, "n_resamples is 200.0"),
-        ({"seed": -1}, "seed is -1"),
-        ({"seed": None}, "seed is None"),
-        ({"metric": lambda y, scores: np.nan}, "the value of metric is nan, expected one finite number"),
-        ({"metric": lambda y, scores: scores}, "the value of metric is array"),
+        ({"n_resamples": 99}, "n_resamples == 99, must be >= 100"),
+        ({"random_state": -1}, "random_state == -1"),
+        ({"metric": lambda y, scores: np.nan}, "the value of metric is nan, expected a finite number"),
     ],
 )
 def test_bootstrap_interval_refuses_bad_input(changes, message):
     arguments = {"y_true": Y, "scores": SCORES, "n_resamples": 100} | changes
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": SCORES}, r"metric is of type ndarray.*baseline="),
+        ({"metric": lambda y, scores: scores}, "the value of metric must be an instance of float, not ndarray"),
+        ({"n_resamples": 200.0}, "n_resamples must be an instance of int"),
+        ({"random_state": None}, "random_state must be an instance of int"),
+        ({"random_state": True}, "random_state is True"),
+        ({"confidence": "95 %"}, "confidence must be an instance of float"),
+    ],
+)
+def test_bootstrap_interval_refuses_arguments_of_another_kind(changes, message):
+    with pytest.raises(TypeError, match=message):
+        bootstrap_interval(**{"y_true": Y, "scores": SCORES, "n_resamples": 100} | changes)

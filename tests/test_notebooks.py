@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import nbformat
-import pytest
 from lessons import (
     FOLDER,
     LESSONS,
@@ -148,34 +147,6 @@ def test_snippet_runs_alone_in_an_empty_folder(path, tmp_path):
     )
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout.strip(), "a snippet shows something"
-
-
-def functions_in(source):
-    return {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
-
-
-def without_docstring(function):
-    body = function.body[1:] if ast.get_docstring(function) else function.body
-    return [ast.dump(function.args), *map(ast.dump, body)]
-
-
-def test_what_is_taught_equals_what_is_imported():
-    """A function that a docstring calls taught in a notebook is the same there, docstring left out."""
-    checked = 0
-    for module in (ROOT / "helpers").glob("*.py"):
-        for name, function in functions_in(module.read_text(encoding="utf-8")).items():
-            taught = re.search(r"Taught in notebook (\d\d)", ast.get_docstring(function) or "")
-            if taught:
-                path = next(path for path in LESSONS if path.name.startswith(taught[1]))
-                shown = {}
-                for cell in code_cells(read(path)):
-                    shown |= functions_in(cell.source)
-                assert name in shown, f"{name} is not shown in {path.name}"
-                assert without_docstring(function) == without_docstring(shown[name]), name
-                checked += 1
-            elif module.name == "models.py":
-                pytest.fail(f"the docstring of {name} does not say in which notebook it is taught")
-    assert checked >= 1
 
 
 def test_readme_lists_the_lessons_with_their_questions_and_times():

@@ -46,18 +46,54 @@ def test_history_without_epochs():
         plot_history({"loss": []})
 
 
+@pytest.mark.parametrize("bad", [[3, 2, 1], None, np.ones(3)])
+def test_history_of_another_kind(bad):
+    with pytest.raises(TypeError, match=r"expected what train or model.fit returned"):
+        plot_history(bad)
+
+
 def test_scores_show_both_classes_and_the_threshold():
     ax = plot_scores(Y, SCORES, 1.9)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["normal (50)", "anomaly (10)", "threshold 1.9"]
     heights = [sum(bar.get_height() for bar in container) for container in ax.containers]
     assert heights == pytest.approx([100, 100])
-    assert [mpl.colors.to_hex(c[0].get_facecolor()) for c in ax.containers] == [NORMAL_COLOR, ANOMALY_COLOR]
+    colors = {bars.get_label(): mpl.colors.to_hex(bars[0].get_facecolor()) for bars in ax.containers}
+    assert colors == {"normal (50)": NORMAL_COLOR, "anomaly (10)": ANOMALY_COLOR}
     assert (ax.get_xscale(), ax.lines[0].get_linestyle()) == ("log", "--")
 
 
 def test_scores_of_one_class_and_constant_scores():
-    assert len(plot_scores(np.zeros(5), np.ones(5)).containers) == 1
+    for label, name in ((0, "normal (5)"), (1, "anomaly (5)")):
+        (bars,) = plot_scores(np.full(5, label), np.ones(5)).containers
+        assert bars.get_label() == name
+        assert sum(bar.get_height() for bar in bars) == pytest.approx(100)
+
+
+def test_scores_of_two_detectors_share_axes():
+    ax = plot_scores(Y, SCORES)
+    assert plot_scores(Y, 2 * SCORES, ax=ax) is ax
+    assert len(ax.containers) == 4
+
+
+@pytest.mark.parametrize("draw", [lambda: plot_scores(Y, SCORES, 1.9), lambda: plot_curves(Y, SCORES)[0]])
+def test_legends_cover_no_data(draw):
+    ax = draw()
+    ax.figure.canvas.draw()
+    assert not ax.get_legend().get_window_extent().overlaps(ax.get_window_extent())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"threshold": "high"}, TypeError, "threshold must be"),
+        ({"bins": 0}, ValueError, "bins == 0"),
+        ({"y_true": Y[1:]}, ValueError, "59 labels for 60 samples"),
+    ],
+)
+def test_scores_refuse(changes, error, message):
+    with pytest.raises(error, match=message):
+        plot_scores(**{"y_true": Y, "scores": SCORES} | changes)
 
 
 def test_scores_on_a_logarithmic_axis_must_be_positive():
@@ -70,8 +106,8 @@ def test_curves_carry_name_and_area():
     axes = plot_curves(Y, {"good": SCORES, "flat": np.zeros(60)})
     assert axes.shape == (2,)
     left = [text.get_text() for text in axes[0].get_legend().get_texts()]
-    assert left == ["good, AUC 0.928", "flat, AUC 0.500", "random, AUC 0.5"]
-    assert "random, AP 0.17" in [text.get_text() for text in axes[1].get_legend().get_texts()]
+    assert left == ["good (AUC = 0.93)", "flat (AUC = 0.50)", "Chance level (AUC = 0.5)"]
+    assert "Chance level (AP = 0.17)" in [text.get_text() for text in axes[1].get_legend().get_texts()]
 
 
 def test_curves_on_given_axes():
@@ -93,6 +129,11 @@ def test_curves_refuse(y, scores, message):
         plot_curves(y, scores)
 
 
+def test_curves_refuse_other_axes():
+    with pytest.raises(ValueError, match="axes have shape"):
+        plot_curves(Y, SCORES, plt.subplots(1, 3)[1])
+
+
 def test_style_keeps_figures_small():
     set_style()
     assert plt.rcParams["figure.dpi"] <= 100
@@ -112,7 +153,7 @@ def test_reconstructions_stand_below_their_images():
 def test_error_maps_are_signed_and_blurred():
     x = IMAGES.copy()
     x[0, 4, 4] = 1
-    sharp, soft = plot_error_maps(x, IMAGES), plot_error_maps(x, IMAGES, blur=1)
+    sharp, soft = plot_error_maps(x, IMAGES), plot_error_maps(x, IMAGES, blur_sigma=1)
     assert sharp.shape == (1, 3)
     assert sharp[0, 0].images[0].get_array()[4, 4] == 1
     assert soft[0, 0].images[0].get_array()[4, 4] == pytest.approx(0.16, abs=0.01)
@@ -128,13 +169,15 @@ def test_image_rows_on_given_axes():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: plot_reconstructions(IMAGES, IMAGES[:2]), r"reconstructions have shape \(2, 8, 8, 1\)"),
-        (lambda: plot_error_maps(IMAGES, IMAGES, blur=-1), "blur is -1"),
-        (lambda: plot_reconstructions(IMAGES[..., 0], IMAGES), "images have shape"),
+        (lambda: plot_reconstructions(IMAGES, IMAGES[:2]), r"x has shape \(3, 8, 8, 1\), reconstruction \(2, 8"),
+        (lambda: plot_error_maps(IMAGES, IMAGES, blur_sigma=-1), "blur_sigma == -1"),
+        (lambda: plot_reconstructions(IMAGES[..., 0], IMAGES), "x has shape"),
         (lambda: plot_reconstructions(IMAGES[:0], IMAGES[:0]), "expected"),
         (lambda: plot_reconstructions(IMAGES, IMAGES, titles=[1]), "1 titles for 3 images"),
         (lambda: plot_reconstructions(IMAGES, IMAGES, axes=plt.subplots(1, 3)[1]), "axes have shape"),
-        (lambda: plot_error_maps(IMAGES, IMAGES[:2]), "must be equal"),
+        (lambda: plot_error_maps(IMAGES, IMAGES[:2]), "for both"),
+        (lambda: plot_error_maps(np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8, 3))), "height, width, 1"),
+        (lambda: plot_reconstructions(IMAGES, IMAGES + 200), "divide pixels"),
     ],
 )
 def test_image_rows_refuse(call, message):
