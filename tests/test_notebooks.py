@@ -117,15 +117,6 @@ ANATOMY = ["You will learn", "Setup", "hat goes wrong", "Take it with you", "Sum
 
 
 @each_old_lesson
-def test_proportions_of_a_lesson(path):
-    notebook = read(path)
-    assert 25 <= len(notebook.cells) <= 45
-    lengths = sorted(len(cell.source.splitlines()) for cell in code_cells(notebook))
-    assert lengths[-1] <= 30
-    assert lengths[len(lengths) // 2] <= 15
-
-
-@each_old_lesson
 def test_snippet_runs_alone_in_an_empty_folder(path, tmp_path):
     snippets = [cell for cell in code_cells(read(path)) if "snippet" in tags(cell)]
     assert len(snippets) == 1
