@@ -9,7 +9,7 @@ import symtable
 import reading_time
 from lessons import tags
 
-LONGEST_CELL, LONGEST_SPECIAL_CELL, LONGEST_LINE, MEDIAN_CELL = 18, 30, 79, 8
+LONGEST_CELL, LONGEST_SPECIAL_CELL, LONGEST_SNIPPET, LONGEST_LINE, MEDIAN_CELL = 18, 30, 42, 79, 8
 CLAIMS_A_CELL, CLAIMS_A_LESSON, WORDS_A_LESSON = 8, 40, 2200
 SHORTEST_ALT_TEXT = 30
 
@@ -70,8 +70,9 @@ def lengths_of_cells(notebook):
     for number, cell in visible_code(notebook):
         lines = cell.source.splitlines()
         lengths.append(len(lines))
-        special = "snippet" in tags(cell) or defines_a_network(cell) or is_mostly_imports(cell)
-        if len(lines) > (LONGEST_SPECIAL_CELL if special else LONGEST_CELL):
+        special = defines_a_network(cell) or is_mostly_imports(cell)
+        limit = LONGEST_SPECIAL_CELL if special else LONGEST_CELL
+        if len(lines) > (LONGEST_SNIPPET if "snippet" in tags(cell) else limit):
             found.append(f"cell {number} has {len(lines)} lines")
         found += [
             f"cell {number}, line {i}: {len(line)} characters"
@@ -146,7 +147,8 @@ def figures_are_described(notebook):
 
 
 def prose_is_short(notebook):
-    words = reading_time.count_words(notebook)
+    """Running text is short; headings, blocks of code, aims, exercises and sources do not count."""
+    words = reading_time.count_words(notebook, prose_only=True)
     return [f"{words} words, at most {WORDS_A_LESSON}"] if words > WORDS_A_LESSON else []
 
 

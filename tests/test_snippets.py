@@ -97,7 +97,6 @@ def with_data(folder, source, data):
 @each_new_lesson
 def test_the_snippet_says_where_the_data_go(path):
     source = snippet_of(path)
-    assert len(source.splitlines()) <= 30
     assert "helpers" not in source
     assert source.count(END_OF_DATA) == 1
     head, rest = source.split(END_OF_DATA)

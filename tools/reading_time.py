@@ -9,9 +9,19 @@ from execute import arguments, find_notebooks, name_of
 WORDS_A_MINUTE, LINES_A_MINUTE, MINUTES_A_PREDICT = 200, 15, 2
 
 
-def count_words(notebook):
+NOT_PROSE = (
+    r"```.*?```",
+    r"\*\*You will learn\*\*.*?(?=\n## |\Z)",
+    r"\n## Exercises\n.*",
+    r"(?m:^#+ [^\n]*$)",
+)
+
+
+def count_words(notebook, prose_only=False):
     """Count the words of the text, without the targets of links, HTML tags and diagrams."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for part in NOT_PROSE if prose_only else ():
+        text = re.sub(part, "\n", text, flags=re.DOTALL)
     for markup in (r"```mermaid.*?```", r"\]\([^)]*\)", r"</?[a-z][^>]*>"):
         text = re.sub(markup, " ", text, flags=re.DOTALL)
     return len(re.findall(r"\w[\w'’.,-]*", re.sub(r"\$[^$]+\$", "formula", text)))
