@@ -43,6 +43,7 @@ def expect(claim, value, *, at_least=None, at_most=None, stored=False):
 
     Examples
     --------
+    >>> from helpers import expect
     >>> expect("recall", 0.51234, at_least=0.45)
     ✓ recall: 0.512 (at least 0.45)
     >>> expect("false-positive rate", 0.0123, at_least=0.01, at_most=0.02)
