@@ -1,12 +1,10 @@
 """`expect`: what it prints, when it raises, what it records."""
 
-import doctest
 import json
 
 import numpy as np
 import pytest
 
-import helpers.claims
 from helpers import expect
 
 
@@ -127,7 +125,3 @@ def test_expect_refuses_a_bad_value_or_bar(value, bars, message):
 def test_expect_refuses_a_claim_that_is_not_one_line(claim):
     with pytest.raises(ValueError, match="expected one line of text"):
         expect(claim, 1, at_least=0)
-
-
-def test_the_examples_print_what_they_say():
-    assert doctest.testmod(helpers.claims) == (0, 3)
