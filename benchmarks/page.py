@@ -87,8 +87,10 @@ def table(rows, words=1):
 
 
 def listing(words):
-    """Join words as a sentence does: "a, b and c"."""
+    """Join words as a sentence does: "a, b and c"; with semicolons where a name holds a comma."""
     *first, last = words
+    if any(", " in word for word in words):
+        return "; ".join(words)
     return f"{', '.join(first)} and {last}" if first else last
 
 

@@ -51,12 +51,13 @@ def page(results):
         f"adds what is too slow for every day. What is shown took {minutes:.0f} minutes. Times are the median of three "
         "runs with their range, or one run for what takes over 30 s; over several digits, the median and the range of "
         "the digits. A ratio compares programs of one section that ran in turn on one machine, for several rounds: "
-        "median of the rounds, with their range, or without one where there was one round. A bar is held against the "
+        "median of the rounds, with their range, or the single ratio where each ran once. A bar is held against the "
         "median. What every claim of the notebooks measured over ten seeds stands in [claims.md](claims.md).",
         "## What must hold",
         table([["", "bar", "measured", ""], *(bar.row() for bar in bars(results))]),
         "## The recipes",
-        "Five recipes from the web are run as published. They keep their letters throughout the series.",
+        "Recipes from the web; they keep their letters throughout the series. Where a section measures one, it is "
+        "trained and scored as published.",
         *(f"- **{recipe(letter)}**: {what}. Source: {source}." for letter, (_, what, source) in RECIPES.items()),
     ]
     for name, result in results.items():

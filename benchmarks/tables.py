@@ -320,6 +320,7 @@ def figure(result):
     axes[1].set(title=f"its change with {percent(share)} anomalies in training", xlabel="", ylabel="")
     for ax in axes:
         ax.tick_params(axis="x", rotation=30)
+        ax.grid(False)
     return drawn
 
 

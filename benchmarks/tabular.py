@@ -259,7 +259,7 @@ def figure(result):
         for ax, value in zip(axes, (precision, lambda row: row["train"]["median"]), strict=True):
             ax.scatter([value(row) for row in own], [rows.index(row) for row in own], color=color, s=45, label=maker)
     axes[0].set_yticks(range(len(rows)), [row["name"] for row in rows])
-    axes[0].set(xlabel="average precision, noisy labels")
+    axes[0].set(xlabel="average precision")
     axes[1].set(xscale="log", xlabel="training, s")
     axes[0].legend(fontsize="small", loc="lower right")
     return drawn
