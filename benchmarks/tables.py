@@ -234,7 +234,7 @@ def text(result):
     yield (
         "Numbers that ADBench publishes for these sets come from training on unlabelled mixtures, which is another "
         "task. Fitting took, on the largest set, as a rough order (a process on each core, one thread each): "
-        + listing([f"{name} {seconds:.1g} s" for name, seconds in fit_seconds(clean).items()])
+        + listing([f"{name} {float(f'{seconds:.1g}'):g} s" for name, seconds in fit_seconds(clean).items()])
         + "."
     )
     yield from cost_text(frame)
