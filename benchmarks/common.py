@@ -18,8 +18,10 @@ from helpers import recall_at_budget
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
+FOR_LESSONS = ROOT / "helpers" / "bundled" / "measurements"
+SECTIONS = ("tabular", "tables", "mnist", "gan", "scoring", "series")  # in the order of the page
 ONE_RUN_IS_ENOUGH = 30  # seconds
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod")
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime")
 
 
 def machine():
@@ -56,6 +58,46 @@ def timed(function):
 
 def summary(times):
     return {"median": statistics.median(times), "low": min(times), "high": max(times), "runs": len(times)}
+
+
+def alternate(programs, rounds=3):
+    """Run programs in turn, so that a busy minute of the machine meets all of them.
+
+    Return the seconds of each round, {name: seconds}, and what each program returned at last.
+    """
+    times, results = [], {}
+    for _ in range(rounds):
+        times.append({})
+        for name, run in programs.items():
+            times[-1][name], results[name] = clock(run)
+    return times, results
+
+
+def ratio(rounds, over, under, factor=1.0):
+    """Return median and range, over the rounds, of the seconds of one program over those of another."""
+    return summary([factor * times[over] / times[under] for times in rounds])
+
+
+def seconds_of(rounds, name):
+    return summary([times[name] for times in rounds])
+
+
+def watch(look):
+    """Make a callback that looks at the model after each epoch: what it saw is `seen`, the seconds without `spent`."""
+    import keras
+
+    class Watch(keras.callbacks.Callback):
+        spent = 0.0
+
+        def on_train_begin(self, logs=None):
+            self.seen, self.since = [], time.perf_counter()
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.spent += time.perf_counter() - self.since
+            self.seen.append(look(self.model, self.spent))
+            self.since = time.perf_counter()
+
+    return Watch()
 
 
 def detection(y, scores):
@@ -116,6 +158,18 @@ def section(file, measure):
     parser.add_argument("--full", action="store_true")
     full = parser.parse_args().full
     elapsed, result = clock(lambda: measure(full))
+    store(Path(file).stem, {"machine": machine(), "full": full, "minutes": elapsed / 60} | result)
+
+
+def store(name, record):
     RESULTS.mkdir(exist_ok=True)
-    record = {"machine": machine(), "full": full, "minutes": elapsed / 60} | result
-    (RESULTS / f"{Path(file).stem}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+def store_for_lessons(name, about, machine, rows):
+    """Write rows into the package, column by column, where `helpers.load_measurement` reads them."""
+    columns = [f"  {json.dumps(key)}: {json.dumps([row[key] for row in rows])}" for key in rows[0]]
+    head = json.dumps({"about": about, "machine": machine}, indent=1, ensure_ascii=False)[:-2]
+    text = head + ',\n "columns": {\n' + ",\n".join(columns) + "\n }\n}\n"
+    FOR_LESSONS.mkdir(exist_ok=True)
+    (FOR_LESSONS / f"{name}.json").write_text(text, encoding="utf-8")

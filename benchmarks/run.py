@@ -7,19 +7,19 @@ import sys
 import time
 from pathlib import Path
 
-import report
+from common import SECTIONS
 
 HERE = Path(__file__).parent
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help=f"one of {', '.join(report.SECTIONS)}; all of them without it")
+    parser.add_argument("--only", default="", help=f"one of {', '.join(SECTIONS)}; all of them without it")
     parser.add_argument("--full", action="store_true", help="add what is too slow for every day")
     args = parser.parse_args()
-    if args.only and args.only not in report.SECTIONS:
-        parser.error(f"there is no section {args.only!r}, only: {', '.join(report.SECTIONS)}")
-    chosen = [args.only] if args.only else list(report.SECTIONS)
+    if args.only and args.only not in SECTIONS:
+        parser.error(f"there is no section {args.only!r}, only: {', '.join(SECTIONS)}")
+    chosen = [args.only] if args.only else list(SECTIONS)
     for number, name in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {name}", flush=True)
         start = time.perf_counter()
@@ -27,6 +27,8 @@ def main():
         command = [sys.executable, HERE / f"{name}.py", *(["--full"] if args.full else [])]
         subprocess.run(command, check=True, env=os.environ | {"TQDM_DISABLE": "1", "TF_CPP_MIN_LOG_LEVEL": "2"})
         print(f"    {time.perf_counter() - start:.0f} s", flush=True)
+    import report  # here: its sections load TensorFlow, and would hold memory while they are measured
+
     missed = report.write()
     print("benchmarks/README.md is written." + (f" Missed: {'; '.join(missed)}" if missed else " Every bar holds."))
     return 1 if missed else 0

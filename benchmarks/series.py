@@ -5,7 +5,12 @@ import subprocess
 import sys
 import time
 
+import matplotlib.pyplot as plt
 from common import ROOT, say, section, summary
+from page import span, table
+
+TITLE = "Start-up and the series"
+PICTURE = "Wall time and peak memory of each notebook as bars"
 
 RUN = (
     "import sys; sys.path.insert(0, 'tools'); import execute; "
@@ -44,6 +49,32 @@ def measure(full):
         result["make test"] = process("make", "test")[0]
         say(f"make test: {result['make test'] / 60:.1f} min")
     return result
+
+
+def bars(result):
+    """Hold nothing: a notebook's own first cell states its time, and a test compares the two."""
+    return []
+
+
+def text(result):
+    yield table([["start", "seconds"], *([name, span(times)] for name, times in result["start-up"].items())])
+    lines = [["notebook", "wall time, s", "peak memory, MB"]]
+    lines += [[row["name"], f"{row['seconds']:.0f}", f"{row['memory']:.0f}"] for row in result["rows"]]
+    lines.append(["all", f"{sum(row['seconds'] for row in result['rows']):.0f}", ""])
+    yield table(lines)
+    if "make test" in result:
+        yield f"`make test` as a whole: {result['make test'] / 60:.1f} minutes, one process a core."
+
+
+def figure(result):
+    height = 1.5 + 0.35 * len(result["rows"])
+    drawn, axes = plt.subplots(1, 2, figsize=(9, height), sharey=True, layout="constrained")
+    names = [row["name"] for row in result["rows"]]
+    for ax, key, label in zip(axes, ("seconds", "memory"), ("wall time, s", "peak memory, MB"), strict=True):
+        ax.barh(names, [row[key] for row in result["rows"]])
+        ax.set_xlabel(label)
+    axes[0].invert_yaxis()
+    return drawn
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ _MODULE_OF = {
     "load_mnist": "data",
     "load_sensors": "data",
     "load_tabular": "data",
+    "load_measurement": "measurements",
     "load_series": "tables",
     "load_table": "tables",
     "conv_autoencoder": "models",
