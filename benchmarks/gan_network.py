@@ -1,32 +1,31 @@
-"""The GAN of notebook 03: the layers and the training step that the notebook shows; a test holds the two equal."""
+"""The GAN of notebook 03: the networks and the step that the notebook shows; a test holds the two equal."""
 
 import keras
 import tensorflow as tf
 from keras import layers
 
-N_NOISE = 32
 cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
 def build_generator():
-    inputs = keras.Input((N_NOISE,))
+    inputs = keras.Input((32,))
     x = layers.Dense(7 * 7 * 32, use_bias=False)(inputs)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.Reshape((7, 7, 32))(x)
-    x = layers.Conv2DTranspose(16, 4, strides=2, padding="same", use_bias=False)(x)
+    up = {"kernel_size": 4, "strides": 2, "padding": "same"}
+    x = layers.Conv2DTranspose(16, **up, use_bias=False)(x)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    outputs = layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid")(x)
+    outputs = layers.Conv2DTranspose(1, **up, activation="sigmoid")(x)
     return keras.Model(inputs, outputs)
 
 
 def build_discriminator():
-    inputs = keras.Input((28, 28, 1))
-    x = inputs
-    for n_filters in (16, 32):
-        x = layers.Conv2D(n_filters, 4, strides=2, padding="same")(x)
+    x = inputs = keras.Input((28, 28, 1))
+    for n in (16, 32):
+        x = layers.Conv2D(n, 4, strides=2, padding="same")(x)
         x = layers.Dropout(0.3)(layers.LeakyReLU(0.2)(x))
-    features = layers.Dense(64)(layers.Flatten()(x))
-    features = layers.LeakyReLU(0.2, name="features")(features)
+    x = layers.Dense(64)(layers.Flatten()(x))
+    features = layers.LeakyReLU(0.2, name="features")(x)
     return keras.Model(inputs, layers.Dense(1)(features))
 
 
@@ -39,13 +38,13 @@ class GAN(keras.Model):
         self.g_adam.build(generator.trainable_variables)
         self.d_adam.build(discriminator.trainable_variables)
         self.random = keras.random.SeedGenerator(seed)
-        self.g_mean = keras.metrics.Mean("generator")  # over the epoch
+        self.g_mean = keras.metrics.Mean("generator")
         self.d_mean = keras.metrics.Mean("discriminator")
 
     def train_step(self, real):
-        noise = keras.random.normal((tf.shape(real)[0], N_NOISE), seed=self.random)
+        z = keras.random.normal((tf.shape(real)[0], 32), seed=self.random)
         with tf.GradientTape(persistent=True) as tape:
-            fake = self.generator(noise, training=True)
+            fake = self.generator(z, training=True)
             on_real = self.discriminator(real, training=True)
             on_fake = self.discriminator(fake, training=True)
             g_loss = cross_entropy(tf.ones_like(on_fake), on_fake)
@@ -57,7 +56,8 @@ class GAN(keras.Model):
         self.d_adam.apply(tape.gradient(d_loss, d_weights), d_weights)
         self.g_mean.update_state(g_loss)
         self.d_mean.update_state(d_loss)
-        return {"generator": self.g_mean.result(), "discriminator": self.d_mean.result()}
+        means = (self.g_mean, self.d_mean)
+        return {mean.name: mean.result() for mean in means}
 
 
 def features_and_logit(discriminator):
@@ -72,12 +72,12 @@ def features_and_logit(discriminator):
 
 
 def build_encoder(generator):
-    """Put a small network in front of a generator that no longer learns: an autoencoder whose bottleneck is the noise."""
+    """Put a small network in front of a generator that no longer learns; their bottleneck is the noise."""
     generator.trainable = False
     inputs = keras.Input((28, 28, 1))
     x = inputs
     for n_filters in (8, 32):
         x = layers.Conv2D(n_filters, 3, strides=2, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    noise = layers.Dense(N_NOISE)(layers.Flatten()(x))
+    noise = layers.Dense(32)(layers.Flatten()(x))
     return keras.Model(inputs, generator(noise))

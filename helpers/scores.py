@@ -109,7 +109,7 @@ def reconstruction_error(model, x, *, error="mse"):
 
 
 def image_error(x, reconstruction, blur_sigma=1.0):
-    """Score images by their blurred residual, relative to the norm of the image.
+    """Score images by their blurred residual, as a share of the image.
 
     Parameters
     ----------
@@ -124,8 +124,8 @@ def image_error(x, reconstruction, blur_sigma=1.0):
     Returns
     -------
     ndarray of float32, shape (n,)
-        Sum of the squared blurred residual over the norm of the image, at least 0. Norms below 1
-        count as 1, so that an empty image has a score, too.
+        Sum of the squared blurred residual over the sum of the squared pixels, at least 0. Sums
+        below 1 count as 1, so that an empty image has a score, too.
 
     Raises
     ------
@@ -146,15 +146,15 @@ def image_error(x, reconstruction, blur_sigma=1.0):
     >>> images = np.zeros((2, 8, 8, 1))
     >>> images[0, 4, 2:6] = 1.0
     >>> image_error(images, np.zeros_like(images), blur_sigma=0)
-    array([2., 0.], dtype=float32)
+    array([1., 0.], dtype=float32)
     """
     x, reconstruction = _checks.images(x, "x"), _checks.images(reconstruction, "reconstruction", low=-4, high=5)
     if x.shape != reconstruction.shape:
         raise ValueError(f"x has shape {x.shape}, reconstruction {reconstruction.shape}: they must be equal.")
     blur_sigma = _checks.number(blur_sigma, "blur_sigma", min_val=0)
     residual = gaussian_filter(x - reconstruction, sigma=blur_sigma, axes=(1, 2))
-    norm = np.maximum(np.sqrt(np.sum(x**2, axis=(1, 2, 3))), 1)
-    return np.sum(residual**2, axis=(1, 2, 3)) / norm
+    energy = np.maximum(np.sum(x**2, axis=(1, 2, 3)), 1)
+    return np.sum(residual**2, axis=(1, 2, 3)) / energy
 
 
 def pca_reconstruction(x_train, x, n_components):

@@ -409,10 +409,12 @@ def test_image_error_by_hand():
     x = np.zeros((2, 12, 12, 1))
     x[0, 2::6, 2::6] = 1.0
     missing = np.zeros_like(x)
-    # A norm of 2, a squared error of 4; the empty image has no error, and its norm counts as 1.
-    assert image_error(x, missing, blur_sigma=0) == pytest.approx([2, 0])
+    # All of the image is missing, that is a share of 1; the empty image has no error, and its size counts as 1.
+    assert image_error(x, missing, blur_sigma=0) == pytest.approx([1, 0])
     # The squares of a normalised Gaussian of one pixel sum up to 1 / (4 pi).
-    assert image_error(x, missing, blur_sigma=1)[0] == pytest.approx(4 / (4 * np.pi) / 2, rel=0.05)
+    assert image_error(x, missing, blur_sigma=1)[0] == pytest.approx(1 / (4 * np.pi), rel=0.05)
+    # A share does not depend on the contrast, unless the image is next to empty.
+    assert image_error(x / 2, missing)[0] == pytest.approx(image_error(x, missing)[0])
 
 
 def test_image_error_forgives_a_shift_and_not_a_gap():
