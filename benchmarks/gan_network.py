@@ -56,8 +56,7 @@ class GAN(keras.Model):
         self.d_adam.apply(tape.gradient(d_loss, d_weights), d_weights)
         self.g_mean.update_state(g_loss)
         self.d_mean.update_state(d_loss)
-        means = (self.g_mean, self.d_mean)
-        return {mean.name: mean.result() for mean in means}
+        return {m.name: m.result() for m in (self.g_mean, self.d_mean)}
 
 
 def features_and_logit(discriminator):

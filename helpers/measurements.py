@@ -19,7 +19,9 @@ def load_measurement(name):
     name : str
         "tables" holds twelve detectors on the six tables of `load_table`, five splits each,
         trained on normal rows and with anomalies among them: one row for each `set`,
-        `detector`, `split` and `contamination`.
+        `detector`, `split` and `contamination`. "images" holds scores of images with one digit
+        of MNIST as normal, five trainings each, and what the settings of the network change.
+        "gan" holds thirty GANs on MNIST, a row for each epoch.
 
     Returns
     -------

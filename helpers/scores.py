@@ -109,7 +109,7 @@ def reconstruction_error(model, x, *, error="mse"):
 
 
 def image_error(x, reconstruction, blur_sigma=1.0):
-    """Score images by their blurred residual, as a share of the image.
+    """Score images by their blurred residual, relative to the image.
 
     Parameters
     ----------

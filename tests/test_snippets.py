@@ -21,9 +21,15 @@ def more_rows(original, n, rng):
     return rows + 0.1 * original.std(axis=0) * rng.normal(size=rows.shape)
 
 
+def more_images(original, n, rng):
+    return more_rows(original, n, rng).clip(0, 1)
+
+
 # What stands for the data of each snippet, by the names that its first lines state.
 OTHER_DATA = {
     "01": {"normal": more_rows, "odd": more_rows},
+    "02": {"images": more_images, "odd": more_images},
+    "03": {"normal": more_rows, "odd": more_rows},
 }
 
 
@@ -124,7 +130,8 @@ def cases():
     for path in LESSONS:
         if not has_old_form(path):
             names = OTHER_DATA.get(path.name[:2], {})
-            for case in ["larger", "small", *(f"{dirt} in {name}" for name in names for dirt in ("nan", "inf"))]:
+            dirt = ("nan", "inf", "255") if "images" in names else ("nan", "inf")
+            for case in ["larger", "small", *(f"{value} in {name}" for name in names for value in dirt)]:
                 yield pytest.param(path, case, id=f"{path.name[:2]}-{case}")
 
 
