@@ -19,7 +19,9 @@ def load_measurement(name):
     name : str
         "tables" holds twelve detectors on the six tables of `load_table`, five splits each,
         trained on normal rows and with anomalies among them: one row for each `set`,
-        `detector`, `split` and `contamination`.
+        `detector`, `split` and `contamination`. "tails" holds what `tail_threshold` delivers for
+        four shapes of scores: one row for each `shape`, number of calibration scores `n` and
+        number of them `expected` above the threshold.
 
     Returns
     -------
