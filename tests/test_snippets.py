@@ -24,6 +24,7 @@ def more_rows(original, n, rng):
 # What stands for the data of each snippet, by the names that its first lines state.
 OTHER_DATA = {
     "01": {"normal": more_rows, "odd": more_rows},
+    "04": {"calibration": more_rows, "scores": more_rows},
 }
 
 
