@@ -19,13 +19,13 @@ FAR = 3  # so many times the promise
 ABOUT = (
     "Thresholds that a generalised Pareto tail (helpers.tail_threshold) extrapolates from n calibration scores, for a "
     "promised false-positive rate of `promised` = `expected` / n. Delivered rates are exact for 'Gaussian', "
-    "'chi-squared' (8 degrees of freedom) and 'bounded' (Beta(2, 2)); for 'table', the scores of a dense autoencoder on "
-    "load_tabular, they are measured on 10 million rows. `sets`: calibration sets; `refused`: share of them that the "
-    "helper refuses, left out of the rest. `median`, `low`, `high`: median, 5 % and 95 % quantile of delivered over "
-    "promised; `over 3`: share of the thresholds that deliver more than 3 times the promise; `maximum over 3`: the same "
-    "for the largest score, which promises 1 / (n + 1). `inside`: share of the calibration sets whose 95 % bootstrap "
-    "interval, of 100 resamples, holds the score that the promised rate really takes; `width`: upper over lower end of "
-    "such an interval, median."
+    "'chi-squared' (8 degrees of freedom) and 'bounded' (Beta(2, 2)); for 'table', the scores of a dense autoencoder "
+    "on load_tabular, they are measured on 10 million rows. `sets`: calibration sets; `refused`: share of them that "
+    "the helper refuses, left out of the rest. `median`, `low`, `high`: median, 5 % and 95 % quantile of delivered "
+    "over promised; `over 3`: share of the thresholds that deliver more than 3 times the promise; `maximum over 3`: "
+    "the same for the largest score, which promises 1 / (n + 1). `inside`: share of the calibration sets whose 95 % "
+    "bootstrap interval, of 100 resamples, holds the score that the promised rate really takes; `width`: upper over "
+    "lower end of such an interval, median."
 )
 
 
@@ -127,12 +127,12 @@ def bars(result):
 def text(result):
     frame = pd.DataFrame(result["rows"])
     yield (
-        f"`tail_threshold` fits a generalised Pareto tail to the highest tenth of n calibration scores, {SETS} sets for "
-        "each line. A rate of 0.5 / n or 0.1 / n is promised, so that 0.5 or 0.1 of the n scores are expected above. "
-        "Scores: Gaussian, chi-squared with 8 degrees of freedom, bounded (Beta(2, 2), which ends at 1) and those of a "
-        "dense autoencoder on the table of notebook 01, judged by 10 million rows. The helper refuses a tail of a shape "
-        f"below -0.5. *Over {FAR}*: share of the thresholds that deliver more than {FAR} times what they promise; the "
-        "largest score, which promises 1 / (n + 1), does so in the last column."
+        f"`tail_threshold` fits a generalised Pareto tail to the highest tenth of n calibration scores, {SETS} sets "
+        "for each line. A rate of 0.5 / n or 0.1 / n is promised, so that 0.5 or 0.1 of the n scores are expected "
+        "above. Scores: Gaussian, chi-squared with 8 degrees of freedom, bounded (Beta(2, 2), which ends at 1) and "
+        "those of a dense autoencoder on the table of notebook 01, judged by 10 million rows. The helper refuses a "
+        f"tail of a shape below -0.5. *Over {FAR}*: share of the thresholds that deliver more than {FAR} times what "
+        "they promise; the largest score, which promises 1 / (n + 1), does so in the last column."
     )
     lines = [["scores", "n", "expected", "refused", "median", "5 % to 95 %", f"over {FAR}", "maximum"]]
     for _, row in frame.iterrows():
