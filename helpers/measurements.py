@@ -22,6 +22,9 @@ def load_measurement(name):
         `detector`, `split` and `contamination`. "images" holds scores of images with one digit
         of MNIST as normal, five trainings each, and what the settings of the network change.
         "gan" holds thirty GANs on MNIST, a row for each epoch.
+        "tails" holds what `tail_threshold` delivers for
+        four shapes of scores: one row for each `shape`, number of calibration scores `n` and
+        number of them `expected` above the threshold.
 
     Returns
     -------

@@ -222,9 +222,9 @@ def tail_threshold(calibration, quantile, *, tail=0.1):
     Promise: about ``1 - quantile`` of normal samples exceed the threshold, *if* their tail has
     this shape, as the tails of most continuous distributions have in the limit. It is an
     estimate, no guarantee, and it errs more often on the harmful side. Where half a sample is
-    expected above, ``(1 - quantile) * n = 0.5``, up to one calibration set in five delivers more
-    than three times the promise; at 0.1, up to every second one (Gaussian, chi-squared,
-    exponential, t and lognormal scores, n = 600 and 5,000). Beyond 0.1 it refuses. It
+    expected above, ``(1 - quantile) * n = 0.5``, up to one calibration set in four delivers more
+    than three times the promise; at 0.1, up to two in three (worst for Gaussian scores and
+    n = 20,000; ``load_measurement("tails")``). Beyond 0.1 it refuses. It
     falls short where the largest scores are of another kind than those that were fitted.
 
     Parameters

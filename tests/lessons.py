@@ -14,10 +14,8 @@ SOLUTIONS = sorted((FOLDER / "solutions").glob("*.ipynb"))
 # These still have the form that the series started with: neither the form nor the record of their claims is complete.
 OLD_FORM = {
     "03_gan_discriminator",
-    "04_thresholds",
     "05_evaluation",
     "solutions/03_gan_discriminator",
-    "solutions/04_thresholds",
     "solutions/05_evaluation",
 }
 

@@ -162,6 +162,7 @@ ONE_ROW_FOR_EACH = {
     "tables": ["set", "detector", "split", "contamination"],
     "images": ["digit", "seed", "part", "network", "method", "blur", "exponent", "code weight"],
     "gan": ["digit", "seed", "epoch"],
+    "tails": ["shape", "n", "expected"],
 }
 
 

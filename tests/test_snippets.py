@@ -30,6 +30,7 @@ OTHER_DATA = {
     "01": {"normal": more_rows, "odd": more_rows},
     "02": {"images": more_images, "odd": more_images},
     "03": {"normal": more_rows, "odd": more_rows},
+    "04": {"calibration": more_rows, "scores": more_rows},
 }
 
 

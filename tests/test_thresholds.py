@@ -53,6 +53,25 @@ def test_with_a_confidence_by_experiment(rng):
     assert np.mean(rates <= 0.1) == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.parametrize("kind", [stats.norm(), stats.lognorm(2), stats.beta(2, 2)], ids=lambda k: k.dist.name)
+@pytest.mark.parametrize(("n", "quantile"), [(59, 0.95), (299, 0.99), (1000, 0.99)])
+def test_a_promise_for_95_percent_of_the_sets_holds_in_93_of_fresh_ones(rng, kind, n, quantile):
+    sets = kind.rvs(size=(1000, n), random_state=rng)
+    rates = kind.sf([quantile_threshold(scores, quantile, confidence=0.95) for scores in sets])
+    assert np.mean(rates <= 1 - quantile) >= 0.93
+
+
+@pytest.mark.parametrize("kind", [stats.norm(), stats.lognorm(2), stats.beta(2, 2)], ids=lambda k: k.dist.name)
+@pytest.mark.parametrize(("n", "quantile"), [(99, 0.99), (150, 0.99), (999, 0.99)])
+def test_the_rate_averages_to_what_the_rank_promises(rng, kind, n, quantile):
+    """At most 1 %, and exactly (n + 1 - rank) / (n + 1), over calibration sets of any shape."""
+    sets, rank = kind.rvs(size=(2000, n), random_state=rng), int(np.ceil(round((n + 1) * quantile, 6)))
+    rates = kind.sf([quantile_threshold(scores, quantile) for scores in sets])
+    promised = (n + 1 - rank) / (n + 1)
+    assert promised <= 1 - quantile + 1e-12
+    assert rates.mean() == pytest.approx(promised, abs=5 * rates.std() / np.sqrt(len(sets)))
+
+
 @pytest.mark.parametrize(
     ("quantile", "confidence", "needed"), [(0.95, 0.95, 59), (0.99, 0.95, 299), (0.999, 0.9, 2302)]
 )
