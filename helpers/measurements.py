@@ -19,7 +19,9 @@ def load_measurement(name):
     name : str
         "tables" holds twelve detectors on the six tables of `load_table`, five splits each,
         trained on normal rows and with anomalies among them: one row for each `set`,
-        `detector`, `split` and `contamination`.
+        `detector`, `split` and `contamination`. "intervals" holds how many of 1,500 test sets
+        have a 95 % interval that holds the true value: one row for each kind of `scores`,
+        `measure`, number of `anomalies` and `interval`.
 
     Returns
     -------
