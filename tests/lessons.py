@@ -16,11 +16,9 @@ OLD_FORM = {
     "02_mnist_convolutional_autoencoder",
     "03_gan_discriminator",
     "04_thresholds",
-    "05_evaluation",
     "solutions/02_mnist_convolutional_autoencoder",
     "solutions/03_gan_discriminator",
     "solutions/04_thresholds",
-    "solutions/05_evaluation",
 }
 
 

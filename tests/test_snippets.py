@@ -21,9 +21,15 @@ def more_rows(original, n, rng):
     return rows + 0.1 * original.std(axis=0) * rng.normal(size=rows.shape)
 
 
+def labels(original, n, rng):
+    """Draw labels of the same base rate."""
+    return (rng.random(n) < np.mean(original)).astype(float)
+
+
 # What stands for the data of each snippet, by the names that its first lines state.
 OTHER_DATA = {
     "01": {"normal": more_rows, "odd": more_rows},
+    "05": {"rows": more_rows, "labels": labels},
 }
 
 
