@@ -19,7 +19,7 @@ from helpers import recall_at_budget
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 FOR_LESSONS = ROOT / "helpers" / "bundled" / "measurements"
-SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "scoring", "series")  # in the order of the page
+SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "intervals", "scoring", "series")  # in page order
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime")
 

@@ -197,8 +197,8 @@ def text(result):
     yield (
         f"ROC AUC on the whole test part after {EPOCHS} epochs, mean of {len(seeds)} seeds, and greatest minus least "
         "in brackets. *Features*, *pixels*: Mahalanobis distance to the normal training images. *Generator's residual*: "
-        "an encoder in front of the finished generator, scored as in notebook 02; *f-AnoGAN's score*: its pixel error "
-        "plus the error of the discriminator's features."
+        "an encoder in front of the finished generator, scored as in notebook 02; *f-AnoGAN's score*: its pixel "
+        "error plus the error of the discriminator's features."
     )
     yield table(lines)
     means = last.groupby("seed").mean()

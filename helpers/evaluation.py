@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from scipy import stats
+from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
 
 from helpers import _checks
@@ -126,9 +127,12 @@ def bootstrap_interval(
     """Return a confidence interval of a measure: how far the choice of test samples may have moved it.
 
     Normal samples and anomalies are drawn again separately, with replacement, as many of
-    each as there are; the interval holds the middle share `confidence` of what these test
-    sets measure (percentile bootstrap). The detector stays as it is: what another training
-    seed would change is not in the interval.
+    each as there are (bootstrap). The standard deviation of what these test sets measure is the
+    standard error, and the interval is the value ± t standard errors, t with as many degrees of
+    freedom as the smaller class has samples, less one. A measure between 0 and 1 is put on the
+    logit scale for that, log(p / (1 - p)), so that the interval stays between 0 and 1, and reaches
+    farther away from the nearer end. The detector stays as it is: what another training seed
+    would change is not in the interval.
 
     Parameters
     ----------
@@ -138,7 +142,7 @@ def bootstrap_interval(
         Higher is more anomalous.
     metric : callable, default sklearn.metrics.average_precision_score
         ``metric(y_true, scores)`` returns one number: `sklearn.metrics.roc_auc_score`,
-        `recall_at_budget` or your own.
+        `recall_at_budget` or your own. If it ever returns one below 0 or above 1, no logit is taken.
     baseline : array_like, shape (n,), optional
         Scores of another detector for the *same* samples. The interval is then that of
         ``metric(y_true, scores) - metric(y_true, baseline)``, both on the same draws (a paired comparison).
@@ -153,11 +157,12 @@ def bootstrap_interval(
     Returns
     -------
     low, high : float
-        In the unit of `metric`. Over many test sets the interval holds the true value in about a
-        share `confidence` of them, in fewer with a handful of anomalies: for average precision on
-        Gaussian scores 93 to 96 % of 95 % intervals did with 100 anomalies, 89 % with 10, and
-        most of those that missed lay too high. A detector that ranks all samples right gets an
-        interval of no width.
+        In the unit of `metric`. Of 95 % intervals of average precision, 91 to 96 % held the true
+        value on Gaussian scores with 99 anomalies (the middle 95 % of the draws: 87 to 95 %), and of
+        paired differences 94 to 99 %. An interval is too short where few of the anomalies are hard to
+        find, since many test sets hold none of those: with 10 anomalies it held the true value in as few
+        as 29 % of cases, and with 99 that of a ROC AUC above 0.96 in 72 to 92 %. A detector that ranks
+        all samples right gets an interval of no width.
 
     Raises
     ------
@@ -170,7 +175,9 @@ def bootstrap_interval(
 
     References
     ----------
-    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall 1993, chapter 13.
+    B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall 1993, chapter 12.
+    K. Boyd, K. H. Eng, C. D. Page, "Area under the Precision-Recall Curve: Point Estimates and
+    Confidence Intervals", ECML PKDD 2013 (the logit, with another standard error).
 
     Notes
     -----
@@ -215,13 +222,19 @@ def bootstrap_interval(
         ]
         return values[0] - sum(values[1:])
 
-    interval = stats.bootstrap(
-        [np.flatnonzero(y == label) for label in (0, 1)],
+    rows_by_class = [np.flatnonzero(y == label) for label in (0, 1)]
+    draws = stats.bootstrap(
+        rows_by_class,
         statistic,
         n_resamples=n_resamples,
-        confidence_level=confidence,
-        method="percentile",
+        method="percentile",  # its interval is not used, but costs least
         vectorized=False,
         rng=np.random.default_rng(random_state),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+    )
+    value, error = statistic(*rows_by_class), draws.standard_error
+    reach = stats.t.ppf((1 + confidence) / 2, counts.min() - 1) * error
+    inside = (draws.bootstrap_distribution >= 0).all() and (draws.bootstrap_distribution <= 1).all()
+    if baseline is None and inside and 0 < value < 1:
+        bent = reach / (value * (1 - value))  # the slope of the logit
+        return float(expit(logit(value) - bent)), float(expit(logit(value) + bent))
+    return float(value - reach), float(value + reach)

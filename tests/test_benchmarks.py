@@ -9,6 +9,7 @@ import nbformat
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from conftest import ROOT
 from helpers import load_measurement, load_table
@@ -18,6 +19,7 @@ sys.path.insert(0, str(FOLDER))
 
 import common  # noqa: E402
 import gan_network  # noqa: E402
+import intervals  # noqa: E402
 import page  # noqa: E402
 import report  # noqa: E402
 import tables  # noqa: E402
@@ -163,6 +165,7 @@ ONE_ROW_FOR_EACH = {
     "images": ["digit", "seed", "part", "network", "method", "blur", "exponent", "code weight"],
     "gan": ["digit", "seed", "epoch"],
     "tails": ["shape", "n", "expected"],
+    "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
 }
 
 
@@ -177,6 +180,29 @@ def test_the_lessons_read_what_was_measured(results, name, keys):
     assert frame.attrs["date"] == results[name]["machine"]["date"]
     assert frame.attrs["versions"] == results[name]["machine"]["versions"]
     assert not frame.duplicated(keys).any()
+
+
+def test_test_sets_are_drawn_by_gaps_as_row_by_row(rng):
+    """Rows drawn again, counted by the gaps between anomalies, measure what scikit-learn measures on the rows."""
+    anomalies, normal = np.sort(rng.normal(1, 1, size=12))[::-1], rng.normal(size=80)
+    above = intervals.false_above(normal, anomalies)
+    times, false = intervals.draw(above, 20, rng)
+    ones = np.ones((1, 12), dtype=int)
+    for count, over in zip(np.vstack([ones, times]), np.vstack([above[:-1], false]), strict=True):
+        gaps = np.diff(over, prepend=0, append=80)
+        between = [anomalies[0] + 1, *(anomalies[1:] + anomalies[:-1]) / 2, anomalies[-1] - 1]
+        y = np.repeat([1, 0], [count.sum(), gaps.sum()])
+        scores = np.concatenate([np.repeat(anomalies, count), np.repeat(between, gaps)])
+        assert intervals.average_precision(count, over) == pytest.approx(average_precision_score(y, scores))
+        assert intervals.roc_auc(count, over, 80) == pytest.approx(roc_auc_score(y, scores))
+
+
+def test_the_true_values_are_those_of_many_rows(rng):
+    truth = intervals.endless(2.0, 0.25, base_rate=0.2)
+    y = np.repeat([0, 1], [400_000, 100_000])
+    scores = rng.normal(size=len(y)) + 2 * y * (rng.random(len(y)) > 0.25)
+    assert truth["ROC AUC"] == pytest.approx(roc_auc_score(y, scores), abs=0.005)
+    assert truth["average precision"] == pytest.approx(average_precision_score(y, scores), abs=0.005)
 
 
 def test_hidden_anomalies_have_their_share():

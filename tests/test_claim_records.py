@@ -6,16 +6,16 @@ import re
 
 import claims
 import pytest
-from lessons import LESSONS, SOLUTIONS, each_notebook, has_old_form, name_of, read
+from lessons import LESSONS, SOLUTIONS, each_notebook, name_of, read
 
 N_SEEDS = 10
 # A notebook that is being worked on need not have run under ten seeds: TUTORIAL_DRAFT=01,02 skips its record.
 DRAFTS = tuple(filter(None, os.environ.get("TUTORIAL_DRAFT", "").replace(",", " ").split()))
 
 
-def faults(record, printed, old_form=False):
+def faults(record, printed):
     """Return what keeps the printed claims of a notebook from being borne out by its record."""
-    if record is None or (record.get("form") == "old table" and not old_form):
+    if record is None:
         return ["no record of its claims"]
     known, found = {claim["claim"]: claim for claim in record["claims"]}, []
     if len(record["seeds"]) < N_SEEDS:
@@ -38,7 +38,7 @@ def faults(record, printed, old_form=False):
 def test_every_claim_held_under_ten_seeds_by_its_present_bar(path):
     if path.name.startswith(DRAFTS):
         pytest.skip(f"{name_of(path)} is being worked on (TUTORIAL_DRAFT): its claims need no ten seeds yet")
-    found = faults(claims.read_record(path), claims.printed_claims(read(path)), has_old_form(path))
+    found = faults(claims.read_record(path), claims.printed_claims(read(path)))
     assert not found, f"run make claims ONLY={name_of(path)}"
 
 
@@ -94,7 +94,7 @@ def test_fewer_than_ten_seeds_are_a_fault(record):
 
 def test_lowering_a_bar_of_a_notebook_is_a_fault():
     def faults_of(path, notebook):
-        return faults(claims.read_record(path), claims.printed_claims(notebook), has_old_form(path))
+        return faults(claims.read_record(path), claims.printed_claims(notebook))
 
     path = next(path for path in [*LESSONS, *SOLUTIONS] if not faults_of(path, read(path)))
     notebook = copy.deepcopy(read(path))

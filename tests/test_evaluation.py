@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import logit
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from helpers import bootstrap_interval, evaluate, recall_at_budget
@@ -246,7 +247,21 @@ def auc(y, scores):
     return below.mean() / (2 * len(normal))
 
 
-def test_bootstrap_interval_agrees_with_scipy(rng):
+def fast_average_precision(y, scores):
+    """Average precision: for each anomaly the share of anomalies among what scores as high, mean over them."""
+    ordered, anomalies = np.sort(scores), np.sort(scores[y == 1])
+    as_high = len(ordered) - np.searchsorted(ordered, anomalies)
+    return np.mean((len(anomalies) - np.searchsorted(anomalies, anomalies)) / as_high)
+
+
+def test_the_fast_measures_are_those_of_scikit_learn(rng):
+    y, scores = gaussian_scores(rng)
+    for values in (scores, np.round(scores)):
+        assert auc(y, values) == pytest.approx(roc_auc_score(y, values))
+        assert fast_average_precision(y, values) == pytest.approx(average_precision_score(y, values))
+
+
+def test_bootstrap_interval_has_the_standard_error_of_scipy(rng):
     y, scores = gaussian_scores(rng)
     order = np.argsort(-scores)  # the order in which bootstrap_interval numbers the samples
     y, scores = y[order], scores[order]
@@ -255,27 +270,39 @@ def test_bootstrap_interval_agrees_with_scipy(rng):
         (scores[y == 0], scores[y == 1]),
         lambda normal, anomalies: stats.mannwhitneyu(anomalies, normal).statistic / (len(anomalies) * len(normal)),
         n_resamples=300,
-        confidence_level=0.9,
         method="percentile",
         vectorized=False,
         rng=np.random.default_rng(7),
-    ).confidence_interval
-    assert (low, high) == pytest.approx((scipy.low, scipy.high))
+    )
+    value = roc_auc_score(y, scores)
+    reach = stats.t.ppf(0.95, np.sum(y) - 1) * scipy.standard_error / (value * (1 - value))
+    assert logit(high) - logit(value) == pytest.approx(reach)
+    assert logit(value) - logit(low) == pytest.approx(reach)
 
 
-def test_bootstrap_interval_of_a_proportion_is_binomial(rng):
+def test_bootstrap_interval_of_a_proportion_is_nearly_binomial(rng):
     y, scores = gaussian_scores(rng, n_anomalies=80)
     found = share_found(y, scores)
     low, high = bootstrap_interval(y, scores, share_found, n_resamples=4000)
-    exact = stats.binom(80, found).ppf([0.025, 0.975]) / 80
-    assert (low, high) == pytest.approx(exact, abs=1.5 / 80)
+    exact = stats.binomtest(int(80 * found), 80).proportion_ci(method="wilson")
+    assert (low, high) == pytest.approx((exact.low, exact.high), abs=1.5 / 80)
 
 
 def test_bootstrap_interval_by_hand():
-    # Two anomalies, one found: a draw finds none, one or both with probabilities 1/4, 1/2 and 1/4.
+    # Two anomalies, one found: a draw finds none, one or both with probabilities 1/4, 1/2 and 1/4, so that the
+    # standard error is the root of 1/8. On the logit scale one half is 0, with a slope of 4. t has one degree of
+    # freedom, and is 1 where 75 % lie below.
     y, scores = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2.0])
-    assert bootstrap_interval(y, scores, share_found, confidence=0.8) == (0, 1)
-    assert bootstrap_interval(y, scores, share_found, confidence=0.4) == (0.5, 0.5)
+    low, high = bootstrap_interval(y, scores, share_found, confidence=0.5, n_resamples=20_000)
+    assert logit(high) == pytest.approx(4 * np.sqrt(1 / 8), rel=0.02)
+    assert low == pytest.approx(1 - high)
+
+
+def test_bootstrap_interval_of_a_measure_beyond_0_and_1_is_symmetric():
+    y, scores = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2.0])
+    low, high = bootstrap_interval(y, scores, lambda y, s: 3 * share_found(y, s), confidence=0.5, n_resamples=20_000)
+    assert (low + high) / 2 == pytest.approx(1.5)
+    assert high - low == pytest.approx(6 * np.sqrt(1 / 8), rel=0.02)
 
 
 @pytest.mark.parametrize("paired", [False, True])
@@ -294,15 +321,16 @@ def test_bootstrap_interval_covers_the_true_value_as_often_as_promised(paired):
     assert 0.9 <= held / n_sets <= 0.99
 
 
-def test_bootstrap_interval_covers_the_default_measure_nearly_as_often():
-    """Average precision with 20 anomalies in 220: known from many samples of the same shares."""
-    rng, held, n_sets = np.random.default_rng(3), 0, 60
-    truth = average_precision_score(*gaussian_scores(rng, n_normal=200_000, n_anomalies=20_000))
+@pytest.mark.parametrize(("shift", "n_anomalies"), [(3.0, 99), (1.5, 20)])
+def test_bootstrap_interval_covers_the_default_measure_as_often(shift, n_anomalies):
+    """Average precision: known from many samples of the same shares."""
+    rng, held, n_sets = np.random.default_rng(3), 0, 300
+    truth = fast_average_precision(*gaussian_scores(rng, 400_000, 1_000 * n_anomalies, shift))
     for seed in range(n_sets):
-        y, scores = gaussian_scores(rng, n_normal=200, n_anomalies=20)
-        low, high = bootstrap_interval(y, scores, n_resamples=100, random_state=seed)
+        y, scores = gaussian_scores(rng, 400, n_anomalies, shift)
+        low, high = bootstrap_interval(y, scores, fast_average_precision, n_resamples=200, random_state=seed)
         held += low <= truth <= high
-    assert 0.8 <= held / n_sets <= 0.99
+    assert 0.92 <= held / n_sets <= 0.99
 
 
 def test_half_of_the_confidence_covers_half_as_often():

@@ -3,10 +3,7 @@
 import ast
 import base64
 import json
-import os
 import re
-import subprocess
-import sys
 
 import nbformat
 from lessons import (
@@ -16,7 +13,6 @@ from lessons import (
     code_cells,
     each_lesson,
     each_notebook,
-    each_old_lesson,
     prose,
     read,
     tags,
@@ -114,29 +110,6 @@ def test_anatomy_of_a_lesson(path):
 
 
 ANATOMY = ["You will learn", "Setup", "hat goes wrong", "Take it with you", "Summary", "Exercises", "Going further"]
-
-
-@each_old_lesson
-def test_snippet_runs_alone_in_an_empty_folder(path, tmp_path):
-    snippets = [cell for cell in code_cells(read(path)) if "snippet" in tags(cell)]
-    assert len(snippets) == 1
-    source = snippets[0].source
-    assert "helpers" not in source
-    assert re.match(r"# .*\b(your|Your)\b", source)
-    script = tmp_path / "snippet.py"
-    script.write_text(source, encoding="utf-8")
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"MPLBACKEND": "Agg"}
-    result = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:__main__", script.name],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert result.stdout.strip(), "a snippet shows something"
 
 
 def test_readme_lists_the_lessons_with_their_questions_and_times():

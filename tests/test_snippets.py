@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 from form import NameCheck
-from lessons import LESSONS, code_cells, each_new_lesson, has_old_form, read, tags
+from lessons import LESSONS, code_cells, each_lesson, read, tags
 
 END_OF_DATA = "# --- your data end here ---\n"
 
@@ -25,12 +25,18 @@ def more_images(original, n, rng):
     return more_rows(original, n, rng).clip(0, 1)
 
 
+def labels(original, n, rng):
+    """Draw labels of the same base rate."""
+    return (rng.random(n) < np.mean(original)).astype(float)
+
+
 # What stands for the data of each snippet, by the names that its first lines state.
 OTHER_DATA = {
     "01": {"normal": more_rows, "odd": more_rows},
     "02": {"images": more_images, "odd": more_images},
     "03": {"normal": more_rows, "odd": more_rows},
     "04": {"calibration": more_rows, "scores": more_rows},
+    "05": {"rows": more_rows, "labels": labels},
 }
 
 
@@ -101,7 +107,7 @@ def with_data(folder, source, data):
     return "\n".join(loads) + "\n" + END_OF_DATA + source.split(END_OF_DATA)[1]
 
 
-@each_new_lesson
+@each_lesson
 def test_the_snippet_says_where_the_data_go(path):
     source = snippet_of(path)
     assert "helpers" not in source
@@ -120,7 +126,7 @@ def names_missing(source, known):
     return NameCheck(known).visit([ast.parse(source)])[1]
 
 
-@each_new_lesson
+@each_lesson
 def test_the_snippet_runs_alone(path, tmp_path):
     status, lines = run_script(tmp_path, snippet_of(path))
     assert status == 0, lines[-20:]
@@ -129,11 +135,10 @@ def test_the_snippet_runs_alone(path, tmp_path):
 
 def cases():
     for path in LESSONS:
-        if not has_old_form(path):
-            names = OTHER_DATA.get(path.name[:2], {})
-            dirt = ("nan", "inf", "255") if "images" in names else ("nan", "inf")
-            for case in ["larger", "small", *(f"{value} in {name}" for name in names for value in dirt)]:
-                yield pytest.param(path, case, id=f"{path.name[:2]}-{case}")
+        names = OTHER_DATA.get(path.name[:2], {})
+        dirt = ("nan", "inf", "255") if "images" in names else ("nan", "inf")
+        for case in ["larger", "small", *(f"{value} in {name}" for name in names for value in dirt)]:
+            yield pytest.param(path, case, id=f"{path.name[:2]}-{case}")
 
 
 @pytest.mark.parametrize(("path", "case"), list(cases()))
