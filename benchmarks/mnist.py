@@ -193,7 +193,7 @@ def text(result):
 def figure(result):
     drawn, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     colors = ("C1", "C2", "C4", "black", "gray", "C0")
-    for row, color in zip([row for row in result["rows"] if row["train"]], colors, strict=True):
+    for row, color in zip([row for row in result["rows"] if row["train"]], colors, strict=False):
         points = {digit: (row["seconds"][digit], row["ROC AUC"][digit]) for digit in "18" if digit in row["seconds"]}
         axes[0].scatter(*zip(*points.values(), strict=True), color=color, label=row["name"])
         for digit, point in points.items():
