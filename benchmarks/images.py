@@ -242,7 +242,7 @@ def range_of(row):
 def gains(result):
     """Return the gain of each setting in each training, on the tuning images, by the score of notebook 02."""
     frame = pd.DataFrame(result["rows"])
-    frame = frame[(frame["part"] == "tuning") & (frame[KEYS] == FINAL).all(axis=1)]
+    frame = frame[(frame["part"] == "tuning") & (frame[KEYS] == pd.Series(FINAL, index=KEYS)).all(axis=1)]
     by_seed = frame.pivot_table("ROC AUC", "seed", "network")
     return by_seed.sub(by_seed[BASE], axis=0).drop(columns=BASE)
 

@@ -7,6 +7,7 @@ import sys
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -176,7 +177,7 @@ def test_every_measurement_for_lessons_is_tested():
 @pytest.mark.parametrize(("name", "keys"), ONE_ROW_FOR_EACH.items())
 def test_the_lessons_read_what_was_measured(results, name, keys):
     frame = load_measurement(name)
-    assert frame.to_dict("records") == results[name]["rows"]
+    pd.testing.assert_frame_equal(frame, pd.DataFrame(results[name]["rows"]))
     assert frame.attrs["date"] == results[name]["machine"]["date"]
     assert frame.attrs["versions"] == results[name]["machine"]["versions"]
     assert not frame.duplicated(keys).any()

@@ -4,10 +4,10 @@ import form
 import nbformat
 import pytest
 import reading_time
-from lessons import each_new_lesson, read
+from lessons import each_lesson, read
 
 
-@each_new_lesson
+@each_lesson
 @pytest.mark.parametrize("check", form.CHECKS, ids=lambda check: check.__name__)
 def test_a_lesson_has_the_form(path, check):
     assert check(read(path)) == []
