@@ -47,7 +47,7 @@ workshop: $(READY)  ## write copies without outputs and with folded answers to b
 claims: $(READY)  ## measure every claim under ten seeds and store the records (SEEDS="0 1", ONLY=01 for fewer)
 	@TF_NUM_INTRAOP_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python tools/claims.py measure --only "$(ONLY)" --seeds "$(SEEDS)" --workers $(WORKERS)
 
-bench: $(BENCH_VENV)/.ready  ## measure, and write benchmarks/README.md (an hour; ONLY=tabular for a section, FULL=1 for more)
+bench: $(BENCH_VENV)/.ready  ## measure, and write benchmarks/README.md (half an hour; ONLY=tabular for a section, FULL=1 for the long ones, too)
 	@$(BENCH_VENV)/bin/python benchmarks/run.py --only "$(ONLY)" $(if $(FULL),--full)
 
 # Its own environment: what it compares with is large, and nothing else needs it.

@@ -20,8 +20,14 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 FOR_LESSONS = ROOT / "helpers" / "bundled" / "measurements"
 SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "intervals", "scoring", "series")  # in page order
+LONG = ("tables", "images", "gan")  # half an hour each: measured with FULL=1, or when named
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime")
+
+
+def to_measure(full):
+    """Return the sections to run: without `full` the long ones only if nothing is stored of them."""
+    return [name for name in SECTIONS if full or name not in LONG or not (RESULTS / f"{name}.json").exists()]
 
 
 def machine():

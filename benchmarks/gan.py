@@ -196,9 +196,9 @@ def text(result):
     lines.append(["mean", *(f"{last[c].mean():.3f}" for c in last.columns)])
     yield (
         f"ROC AUC on the whole test part after {EPOCHS} epochs, mean of {len(seeds)} seeds, and greatest minus least "
-        "in brackets. *Features*, *pixels*: Mahalanobis distance to the normal training images. *Generator's residual*: "
-        "an encoder in front of the finished generator, scored as in notebook 02; *f-AnoGAN's score*: its pixel "
-        "error plus the error of the discriminator's features."
+        "in brackets. *Features*, *pixels*: Mahalanobis distance to the normal training images. *Generator's "
+        "residual*: an encoder in front of the finished generator, scored as in notebook 02; *f-AnoGAN's score*: its "
+        "pixel error plus the error of the discriminator's features."
     )
     yield table(lines)
     means = last.groupby("seed").mean()

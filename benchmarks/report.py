@@ -6,8 +6,8 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import seaborn as sns
-from common import RESULTS, SECTIONS, store_for_lessons
-from page import RECIPES, fingerprint, origin, recipe, table
+from common import LONG, RESULTS, SECTIONS, store_for_lessons
+from page import RECIPES, fingerprint, listing, origin, recipe, table
 
 HERE = Path(__file__).parent
 MODULES = {name: import_module(name) for name in SECTIONS}
@@ -47,8 +47,10 @@ def page(results):
     minutes = sum(result["minutes"] for result in results.values())
     parts = [
         "# Benchmarks",
-        "Written by `make bench`; `make bench ONLY=tabular` runs one section and keeps the others' results, `FULL=1` "
-        f"adds what is too slow for every day. What is shown took {minutes:.0f} minutes. Times are the median of three "
+        "Written by `make bench`; `make bench ONLY=tabular` runs one section and keeps the others' results. "
+        f"Sections that take half an hour ({listing([MODULES[name].TITLE for name in LONG])}) are measured when "
+        "they are named or with `FULL=1`, and kept otherwise. "
+        f"What is shown took {minutes:.0f} minutes. Times are the median of three "
         "runs with their range, or one run for what takes over 30 s; over several digits, the median and the range of "
         "the digits. A ratio compares programs of one section that ran in turn on one machine, for several rounds: "
         "median of the rounds, with their range, or the single ratio where each ran once. A bar is held against the "

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import SECTIONS
+from common import SECTIONS, to_measure
 
 HERE = Path(__file__).parent
 
@@ -19,7 +19,9 @@ def main():
     args = parser.parse_args()
     if args.only and args.only not in SECTIONS:
         parser.error(f"there is no section {args.only!r}, only: {', '.join(SECTIONS)}")
-    chosen = [args.only] if args.only else list(SECTIONS)
+    chosen = [args.only] if args.only else to_measure(args.full)
+    if not args.only and len(chosen) < len(SECTIONS):
+        print(f"kept as stored, since they take long: {', '.join(name for name in SECTIONS if name not in chosen)}")
     for number, name in enumerate(chosen, 1):
         print(f"[{number}/{len(chosen)}] {name}", flush=True)
         start = time.perf_counter()

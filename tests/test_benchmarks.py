@@ -250,6 +250,14 @@ def test_the_gan_learns_a_step():
     assert sum(changed) > len(changed) / 2
 
 
+def test_long_sections_are_kept_unless_all_is_asked_for(monkeypatch, tmp_path):
+    assert set(common.LONG) < set(common.SECTIONS)
+    assert common.to_measure(full=True) == list(common.SECTIONS)
+    assert common.to_measure(full=False) == [name for name in common.SECTIONS if name not in common.LONG]
+    monkeypatch.setattr(common, "RESULTS", tmp_path)
+    assert common.to_measure(full=False) == list(common.SECTIONS)
+
+
 def test_long_runs_are_measured_once(monkeypatch):
     calls = []
     assert common.timed(lambda: calls.append(1))[0]["runs"] == len(calls) == 3

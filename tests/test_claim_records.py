@@ -74,7 +74,6 @@ def test_a_claim_without_a_measurement_or_without_a_line_is_a_fault(record):
     assert faults(record, PRINTED | {"precision": {"at_least": 0}}) == ["not measured: precision"]
     assert faults(record, {}) == ["no longer printed: recall"]
     assert faults(None, PRINTED) == ["no record of its claims"]
-    assert faults({"form": "old table"}, PRINTED) == ["no record of its claims"]
 
 
 @pytest.mark.parametrize("value", [0.4, float("nan"), None])
