@@ -233,7 +233,7 @@ def figure(result):
     for name, marker in zip(list(by_digit)[1:5], "oDs^", strict=True):
         axes[1].plot(by_digit.index, by_digit[name], marker, label=name)
     axes[1].set(xlabel="normal digit", xticks=range(10))
-    axes[1].legend(fontsize="small", loc="lower left")
+    axes[1].legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4, frameon=False)
     return drawn
 
 
