@@ -25,12 +25,9 @@ Rendered from the records in `claims/`, which `make claims` writes: each claim o
 least, the median and the largest value over the seeds, and under how many of them it held. The last column says
 whether the bar was changed after the run.
 """
-OLD_TABLE = """The earlier form of this table: the value nearest to the bar, and the seed that gave it. The bars of
-eleven claims in these older tables were set after their run, to what the values bear out; "held" is by these bars."""
 PRINTED = re.compile(
     r"^✓ (?P<claim>.+): \S+ "
-    r"\((?:at least (?P<least>\S+?)|at most (?P<most>\S+?)|(?P<low>\S+) to (?P<high>\S+?))(?:; stored)?\)$"
-    r"|^✓ (?P<old_claim>.+?) is (?=at )(?:at least (?P<old_least>\S+))?(?: and )?(?:at most (?P<old_most>\S+))?$",
+    r"\((?:at least (?P<least>\S+?)|at most (?P<most>\S+?)|(?P<low>\S+) to (?P<high>\S+?))(?:; stored)?\)$",
     re.MULTILINE,
 )
 
@@ -76,10 +73,10 @@ def run_once(path, seed):
 
 
 def code_hash(notebook):
-    """Hash the code that the values depend on: neither comments nor layout, nor the bars."""
+    """Hash the code that the values depend on: neither comments nor layout, nor the bars, nor the snippet."""
     parts = []
     for cell in notebook.cells:
-        if cell.cell_type == "code":
+        if cell.cell_type == "code" and "snippet" not in cell.metadata.get("tags", []):
             try:
                 tree = ast.parse(cell.source)
             except SyntaxError:  # an IPython magic
@@ -160,8 +157,8 @@ def printed_claims(notebook):
     for cell in notebook.cells:
         text = "".join(o.text for o in cell.get("outputs", []) if o.output_type == "stream")
         for match in PRINTED.finditer(text):
-            bars = {"at_least": ("least", "low", "old_least"), "at_most": ("most", "high", "old_most")}
-            found[match["claim"] or match["old_claim"]] = {
+            bars = {"at_least": ("least", "low"), "at_most": ("most", "high")}
+            found[match["claim"]] = {
                 side: float(match[group].replace(",", ""))
                 for side, groups in bars.items()
                 for group in groups
@@ -192,12 +189,6 @@ def page():
 
 def section(record, notebook):
     """Return a line on the run, and the table of the claims."""
-    if record.get("form") == "old table":
-        rows = [
-            [c["claim"], bar_text(c), f"{c['worst']:.4g}", c["at seed"], f"{c['held']} of {len(record['seeds'])}"]
-            for c in record["claims"]
-        ]
-        return f"{OLD_TABLE}\n\n{markdown(['claim', 'bar', 'nearest', 'at seed', 'held'], rows)}"
     about = f"Measured on {record['measured']} under {len(record['seeds'])} seeds."
     if record["code"] != code_hash(notebook):
         about += " **Older than its notebook: the code has changed since.**"
