@@ -132,6 +132,118 @@ def conv_autoencoder(shape=(28, 28, 1), filters=(8, 32), bottleneck=24, noise_st
     return keras.Model(inputs, outputs, name="conv_autoencoder")
 
 
+def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise_std=0.3):
+    """Build a dense autoencoder for tables of numbers and one-hot categories.
+
+    Parameters
+    ----------
+    n_numbers : int
+        Number of standardised columns, which come first; 0 if there are categories only.
+    category_sizes : sequence of int
+        How many one-hot cells each category has, in their order after the numbers; empty if
+        there are numbers only.
+    bottleneck : int
+        Number of units in the middle, without activation.
+    hidden : sequence of int, default (64,)
+        Units of the ReLU layers of the encoder, from the input to the bottleneck; the decoder
+        mirrors them.
+    noise_std : float, default 0.3
+        Standard deviation of the noise that is added to the input in training, at least 0: the
+        network has to find each value from the others, not to copy it.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, n_numbers + sum(category_sizes)) to the same shape, the cells of a category to
+        probabilities that add up to 1; not compiled. Of standard layers only, so that Keras
+        loads it in its safe mode.
+
+    Raises
+    ------
+    ValueError
+        If there is no column, if a layer has fewer than one unit, or if `noise_std` is negative.
+    TypeError
+        If a number of units is not an integer, or a sequence of them is none.
+
+    See Also
+    --------
+    mixed_loss : What it is trained with.
+    mixed_error : The score that belongs to it.
+
+    Examples
+    --------
+    >>> from helpers import mixed_autoencoder
+    >>> model = mixed_autoencoder(3, category_sizes=[2, 5], bottleneck=4)
+    >>> model.output_shape
+    (None, 10)
+    """
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    category_sizes, hidden = _sizes(category_sizes, "category_sizes"), _sizes(hidden, "hidden")
+    if not n_numbers and not category_sizes:
+        raise ValueError("n_numbers is 0 and category_sizes is empty: there is no column left to reconstruct.")
+    bottleneck = _checks.whole(bottleneck, "bottleneck")
+    noise_std = _checks.number(noise_std, "noise_std", min_val=0)
+    layers = keras.layers
+    inputs = keras.Input((n_numbers + sum(category_sizes),))
+    x = layers.GaussianNoise(noise_std)(inputs)
+    for units in hidden:
+        x = layers.Dense(units, activation="relu")(x)
+    x = layers.Dense(bottleneck, name="bottleneck")(x)
+    for units in reversed(hidden):
+        x = layers.Dense(units, activation="relu")(x)
+    parts = [layers.Dense(n_numbers)(x)] if n_numbers else []
+    parts += [layers.Dense(size, activation="softmax")(x) for size in category_sizes]
+    outputs = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    return keras.Model(inputs, outputs, name="mixed_autoencoder")
+
+
+def mixed_loss(n_numbers):
+    """Return the loss of rows whose first columns are numbers and whose others are one-hot cells.
+
+    Parameters
+    ----------
+    n_numbers : int
+        How many columns are numbers, at least 0.
+
+    Returns
+    -------
+    callable
+        Maps (y_true, y_pred), tensors of shape (n, n_columns), to the loss of each row, shape
+        (n,): the sum of the squared errors of the numbers plus the sum of the cross-entropies
+        (natural logarithm) of the categories. It is a loss for `train` or Keras' ``compile``.
+
+    Raises
+    ------
+    ValueError
+        If `n_numbers` is negative.
+    TypeError
+        If `n_numbers` is not an integer.
+
+    Notes
+    -----
+    Where one cell of a category is 1 and the others are 0, ``-sum(x * log(r))`` over the cells of
+    all categories is the sum of their cross-entropies, so the loss need not know where one
+    category ends. Probabilities below 1e-7 count as 1e-7.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import mixed_loss
+    >>> row, reconstruction = np.float32([[2, 0, 1]]), np.float32([[1, 0.5, 0.5]])
+    >>> mixed_loss(1)(row, reconstruction).numpy().round(2)  # 1 squared, and log(2)
+    array([1.69], dtype=float32)
+    """
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    ops = keras.ops
+
+    def mixed_loss(y_true, y_pred):
+        numbers = ops.sum(ops.square(y_true[:, :n_numbers] - y_pred[:, :n_numbers]), axis=1)
+        probability = ops.clip(y_pred[:, n_numbers:], 1e-7, 1.0)
+        return numbers - ops.sum(y_true[:, n_numbers:] * ops.log(probability), axis=1)
+
+    return mixed_loss
+
+
 def sample_shape(model, call):
     """Return the shape of the samples that an autoencoder takes and gives back, without the batch axis."""
     if not isinstance(model, keras.Model):

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from helpers import _checks
 from helpers._tensorflow import tf
-from helpers.models import sample_shape
+from helpers.models import mixed_loss, sample_shape
 
 CHUNK_VALUES = 2**20
 _functions = WeakKeyDictionary()
@@ -94,18 +94,59 @@ def reconstruction_error(model, x, *, error="mse"):
     x = _fitting_samples(model, x, "reconstruction_error(model, x)")
     if error not in ("mse", "mae"):
         raise ValueError(f"error is {error!r}, expected 'mse' (squared) or 'mae' (absolute).")
-    score = _compiled(model, error)
-    scores = np.empty(len(x), np.float32)
-    for rows, chunk in _chunks(x):
-        scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
-    # The error of a sample that is not finite is not finite either, so looking at the scores is enough.
-    if not np.isfinite(scores).all():
+    return _finite(errors(model, x, error), x)
+
+
+def mixed_error(model, x, n_numbers):
+    """Score rows of numbers and one-hot categories, each by the loss that fits it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        An autoencoder whose output gives the numbers as they are and the cells of each category as
+        probabilities, as that of `mixed_autoencoder`.
+    x : array_like, shape (n, n_columns)
+        First the numbers, scaled like those that the model was trained on, then the one-hot cells
+        of all categories.
+    n_numbers : int
+        How many columns are numbers, from 0 to n_columns.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        Sum of the squared errors of the numbers, plus for each category the negative logarithm of
+        the probability that the model gives to the one at hand (natural logarithm; probabilities
+        below 1e-7 count as 1e-7). At least 0.
+
+    Raises
+    ------
+    ValueError
+        If `x` is empty, not two-dimensional, not numeric, holds NaN, infinite or too large values,
+        does not fit the model, or holds cells outside [0, 1]; if `n_numbers` is out of range.
+    TypeError
+        If `model` is not a Keras model, or `n_numbers` is not an integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import mixed_autoencoder, mixed_error
+    >>> model = mixed_autoencoder(1, [4], bottleneck=2)
+    >>> model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+    >>> mixed_error(model, [[2, 0, 1, 0, 0]], n_numbers=1).round(2)  # 2 squared, and log(4)
+    array([5.39], dtype=float32)
+    """
+    x = _fitting_samples(model, x, "mixed_error(model, x, n_numbers)")
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    if x.ndim != 2 or n_numbers > x.shape[1]:
+        raise ValueError(f"x has shape {x.shape}, expected (n, n_columns) with n_columns from {n_numbers} (n_numbers).")
+    cells = x[:, n_numbers:]
+    if cells.size and not (cells.min() >= 0 and cells.max() <= 1):
         _checks.finite(x, "x")
-        worst = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise ValueError(
-            f"the error of sample {worst} is too large for a float32 number: check the units and the scaling of x."
+            f"x holds values from {cells.min():.3g} to {cells.max():.3g} after its first {n_numbers} columns, "
+            "expected one-hot cells from 0 to 1: put the numbers first, and count them in n_numbers."
         )
-    return scores
+    return _finite(errors(model, x, n_numbers), x)
 
 
 def image_error(x, reconstruction, blur_sigma=1.0):
@@ -210,6 +251,30 @@ def _fitting_samples(model, x, call):
     return x
 
 
+def errors(model, x, error):
+    """Score samples that are known to fit the model by "mse", "mae" or, for a number, `mixed_error` of so many numbers.
+
+    A score that is no finite number stays as it is.
+    """
+    score = _compiled(model, error)
+    scores = np.empty(len(x), np.float32)
+    for rows, chunk in _chunks(x):
+        scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
+    return scores
+
+
+def _finite(scores, x):
+    """Refuse scores that are not finite, and say why they are not."""
+    # The error of a sample that is not finite is not finite either, so looking at the scores is enough.
+    if not np.isfinite(scores).all():
+        _checks.finite(x, "x")
+        worst = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise ValueError(
+            f"the error of sample {worst} is too large for a float32 number: check the units and the scaling of x."
+        )
+    return scores
+
+
 def _chunks(x):
     """Yield slices of about a megaword, converted to float32 one at a time."""
     size = max(1, CHUNK_VALUES // int(np.prod(x.shape[1:])))
@@ -229,6 +294,8 @@ def _compiled(model, output):
             reconstruction = tf.cast(model_ref()(x, training=False), x.dtype)
             if output == "reconstruction":
                 return reconstruction
+            if isinstance(output, int):
+                return mixed_loss(output)(x, reconstruction)
             difference = reconstruction - x
             difference = tf.square(difference) if output == "mse" else tf.abs(difference)
             return tf.reduce_mean(difference, axis=range(1, x.shape.rank))
