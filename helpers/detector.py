@@ -15,10 +15,8 @@ from sklearn.exceptions import NotFittedError
 from helpers import _bundle, _checks, _columns, thresholds
 
 CHUNK_VALUES = 2**20
-STATE = (
-    *("alarm_rate", "n_numbers", "threshold_", "n_train_", "n_train_left_out_", "n_calibration_"),
-    *("n_calibration_left_out_", "fitted_with_", "_score", "_width", "_columns"),
-)
+STATE = "alarm_rate n_numbers threshold_ n_train_ n_train_left_out_ n_calibration_ n_calibration_left_out_".split()
+STATE += ["fitted_with_", "_score", "_width", "_columns"]
 MAX_REFUSALS = 100  # attempts to find the rows of a chunk that the preprocessing refuses
 MAX_CAUSES = 3  # columns that a reason names
 SHARE = 0.8  # of the fall of the score that these columns explain, if so few can
@@ -148,15 +146,18 @@ class Detector:
             raise ValueError("x_train and x_calibration are the same table: calibrate on rows that fit has not seen.")
         if self.model is None:
             raise ValueError("a network that was loaded cannot be fitted again: make a new Detector with its function.")
-        self.__dict__.pop("threshold_", None)
+        for name in [name for name in vars(self) if name.endswith("_")]:
+            delattr(self, name)
         _columns.check([], x_train, "x_train")
         self._columns = _columns.learn(x_train)
         _columns.check(self._columns, x_calibration, "x_calibration")
-        _enough(len(x_calibration), self.alarm_rate)
-        x, n = _columns.arrange(self._columns, x_train), len(x_train)
+        thresholds.quantile_threshold(
+            np.zeros(len(x_calibration)), 1 - self.alarm_rate
+        )  # too few? before an hour of training
+        x = _columns.arrange(self._columns, x_train)
         infinite = list(_columns.unfit(self._columns, x))
         if infinite:
-            x = x[~np.isin(np.arange(n), infinite)]
+            x = x[~np.isin(np.arange(len(x)), infinite)]
             self._columns = _columns.learn(x)
         self.preprocessing_ = clone(self.preprocessing).fit(x)
         try:
@@ -165,14 +166,15 @@ class Detector:
             raise ValueError(f"the preprocessing does not give a matrix of numbers: {error}.") from error
         prepared = np.concatenate([self._prepared(chunk)[0] for _, chunk in self._chunks(x)])
         prepared = prepared[np.isfinite(prepared).all(axis=1)]
-        self.n_train_, self.n_train_left_out_ = len(prepared), n - len(prepared)
+        self.n_train_, self.n_train_left_out_ = len(prepared), len(x_train) - len(prepared)
         if len(prepared) < 2:
             raise ValueError(
-                f"the preprocessing leaves {len(prepared)} of {n} training rows without missing or infinite values: "
-                "fill the gaps in it, for instance with a SimpleImputer."
+                f"{len(prepared)} of {len(x_train)} training rows are left without missing or infinite values after "
+                "the preprocessing: let it fill the gaps, for instance with a SimpleImputer."
             )
         self.model_ = self._fitted_model(prepared)
-        self.fitted_with_ = _versions(self._score == "network")
+        libraries = ["scikit-learn", "numpy", "pandas"] + ["keras", "tensorflow"] * (self._score == "network")
+        self.fitted_with_ = {"python": platform.python_version()} | {name: version(name) for name in libraries}
         return self.calibrate(x_calibration)
 
     def calibrate(self, x_calibration, alarm_rate=None):
@@ -200,8 +202,10 @@ class Detector:
         self._check_fitted("model_")
         scores = self._all_scores(x_calibration, "x_calibration")
         judged = np.sort(scores[~np.isnan(scores)])
-        _enough(len(judged), rate, len(scores))
-        self.threshold_ = thresholds.quantile_threshold(judged, 1 - rate)
+        try:
+            self.threshold_ = thresholds.quantile_threshold(judged, 1 - rate)
+        except ValueError as error:
+            raise ValueError(f"{len(judged)} of {len(scores)} calibration rows can be judged: {error}") from None
         self.alarm_rate, self.calibration_scores_ = rate, judged
         self.n_calibration_, self.n_calibration_left_out_ = len(judged), len(scores) - len(judged)
         return self
@@ -396,6 +400,8 @@ class Detector:
         ValueError
             As `load` does.
         """
+        if not isinstance(bundle, bytes):
+            raise ValueError(f"the bundle is of type {type(bundle).__name__}, expected the bytes from to_bytes.")
         return cls._from_parts(*_bundle.unpack_once(bundle))
 
     @classmethod
@@ -438,11 +444,12 @@ class Detector:
         prepared, refusals = self._prepared(x if not why else x.iloc[rows])
         good = np.isfinite(prepared).all(axis=1)
         scores[rows[good]] = self._model_scores(prepared if good.all() else prepared[good])
-        for i in np.flatnonzero(~np.isfinite(scores[rows])):
-            gaps = _columns.missing(self._columns, x.iloc[[rows[i]]]).get(0)
-            text = "the preprocessing gives no finite number" if not good[i] else "the score is no finite number"
-            why[int(rows[i])] = [refusals[i]] if i in refusals else gaps or [text]
-        scores[~np.isfinite(scores)] = np.nan
+        bad = np.flatnonzero(~np.isfinite(scores[rows]))
+        gaps = _columns.unfit(self._columns, x.iloc[rows[bad]], gaps=True)
+        for j, i in enumerate(bad.tolist()):
+            text = "its score is too large for a number" if good[i] else "the preprocessing gives no finite number"
+            why[int(rows[i])] = [refusals[i]] if i in refusals else gaps.get(j, [text])
+        scores[rows[bad]] = np.nan
         return scores, why
 
     def _transform(self, x):
@@ -514,28 +521,27 @@ class Detector:
 
     def _cause(self, row, fall):
         if not fall.any():
-            return ["no single column: their combination"]
+            return ["no single column, but their combination"]
         order = np.argsort(-fall, kind="stable")[:MAX_CAUSES]
         n = 1 + np.searchsorted(np.cumsum(fall[order]), SHARE * fall.sum())
         return [", ".join(f"{row.index[i]} {_columns.shown(row.iloc[i])}" for i in order[:n])]
 
 
 def _score_of(model):
-    """Tell which of its methods a model is scored by."""
-    if isinstance(model, type):
-        raise ValueError(f"model is the class {model.__name__}: pass an instance, {model.__name__}().")
-    if not hasattr(model, "fit"):
-        if not callable(model):
-            raise ValueError(
-                f"model is {model!r}, expected a scikit-learn detector or a function that trains a network."
-            )
+    """Tell by which of its methods a model is scored."""
+    if callable(model) and not hasattr(model, "fit"):
         return "network"
     for name in ("score_samples", "mahalanobis", "kneighbors"):
-        if hasattr(model, name) and not (name == "kneighbors" and hasattr(model, "novelty")):
+        # LocalOutlierFactor(novelty=False) has neighbours, but its score is for the training rows only.
+        if (
+            not isinstance(model, type)
+            and hasattr(model, name)
+            and not (name == "kneighbors" and hasattr(model, "novelty"))
+        ):
             return name
-    hint = "pass novelty=True" if hasattr(model, "novelty") else "for a network pass the function that trains it"
     raise ValueError(
-        f"model is {model!r}, which has none of score_samples, mahalanobis and kneighbors to score new rows by: {hint}."
+        f"model is {model!r}, expected a function that trains a network, or an instance of a scikit-learn detector with "
+        "score_samples, mahalanobis or kneighbors (LocalOutlierFactor has it with novelty=True)."
     )
 
 
@@ -543,21 +549,3 @@ def _alarm_rate(value):
     if _checks.fraction(value, "alarm_rate") > 0.5:
         raise ValueError(f"alarm_rate is {value}, the share of normal rows that may raise an alarm: at most 0.5.")
     return float(value)
-
-
-def _enough(n, alarm_rate, n_passed=None):
-    """Refuse too few calibration rows, before a model is fitted if possible."""
-    needed = int(np.ceil(round((1 - alarm_rate) / alarm_rate, 6)))
-    if n < max(2, needed):
-        found = (
-            f"{n} calibration rows" if n_passed in (None, n) else f"{n} of {n_passed} calibration rows can be judged,"
-        )
-        raise ValueError(
-            f"{found} are too few for an alarm rate of {alarm_rate}: it takes at least {max(2, needed):,}. "
-            "Collect more, or raise alarm_rate."
-        )
-
-
-def _versions(with_keras):
-    libraries = ("scikit-learn", "numpy", "scipy", "pandas") + ("keras", "tensorflow") * with_keras
-    return {"python": platform.python_version()} | {name: version(name) for name in libraries}
