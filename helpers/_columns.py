@@ -174,8 +174,8 @@ def _category(values):
         )
     if not categories or len(categories) > max(50, len(values) / 2):
         raise ValueError(
-            f"column {name!r} holds {len(categories):,} different texts in {len(values):,} rows, which are no categories: "
-            "leave it out, or make numbers of it."
+            f"column {name!r} holds {len(categories):,} different texts in {len(values):,} rows: these are no "
+            "categories. Leave it out, or make numbers of it."
         )
     description = {"name": name, "kind": "category", "gaps": bool(values.isna().any()), "typical": categories[0]}
     return description | {"values": categories, "shares": shares.tolist()}

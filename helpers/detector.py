@@ -12,11 +12,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 
-from helpers import _bundle, _checks, _columns, thresholds
+from helpers import _bundle, _checks, _columns, _kinds, thresholds
 
 CHUNK_VALUES = 2**20
-STATE = "alarm_rate n_numbers threshold_ n_train_ n_train_left_out_ n_calibration_ n_calibration_left_out_".split()
-STATE += ["fitted_with_", "_score", "_width", "_columns"]
+STATE = [
+    *["alarm_rate", "n_numbers", "threshold_", "n_train_", "n_train_left_out_", "n_calibration_"],
+    *["n_calibration_left_out_", "fitted_with_", "_kind", "_width", "_columns"],
+]
 MAX_REFUSALS = 100  # attempts to find the rows of a chunk that the preprocessing refuses
 MAX_CAUSES = 3  # columns that a reason names
 SHARE = 0.8  # of the fall of the score that these columns explain, if so few can
@@ -106,16 +108,14 @@ class Detector:
     """
 
     def __init__(self, preprocessing, model, *, alarm_rate=0.01, n_numbers=None):
-        if isinstance(preprocessing, type) or not (
-            hasattr(preprocessing, "fit") and hasattr(preprocessing, "transform")
-        ):
+        if isinstance(preprocessing, type) or not hasattr(preprocessing, "transform"):
             raise ValueError(f"preprocessing is {preprocessing!r}, expected a transformer such as StandardScaler().")
         self.preprocessing, self.model = preprocessing, model
-        self._score = _score_of(model)
+        self._kind = _kinds.kind_of(model)
         self.alarm_rate = _alarm_rate(alarm_rate)
         if n_numbers is not None:
             n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
-            if self._score != "network":
+            if self._kind != "network":
                 raise ValueError(f"n_numbers is {n_numbers}, but the model is a scikit-learn detector: it needs none.")
         self.n_numbers = n_numbers
 
@@ -151,9 +151,8 @@ class Detector:
         _columns.check([], x_train, "x_train")
         self._columns = _columns.learn(x_train)
         _columns.check(self._columns, x_calibration, "x_calibration")
-        thresholds.quantile_threshold(
-            np.zeros(len(x_calibration)), 1 - self.alarm_rate
-        )  # too few? before an hour of training
+        # Too few? Better said before the training than after it.
+        thresholds.quantile_threshold(np.zeros(len(x_calibration)), 1 - self.alarm_rate)
         x = _columns.arrange(self._columns, x_train)
         infinite = list(_columns.unfit(self._columns, x))
         if infinite:
@@ -164,7 +163,7 @@ class Detector:
             self._width = self._transform(x.iloc[:1]).shape[1]
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"the preprocessing does not give a matrix of numbers: {error}.") from error
-        prepared = np.concatenate([self._prepared(chunk)[0] for _, chunk in self._chunks(x)])
+        prepared = np.concatenate([self._prepared(x.iloc[rows])[0] for rows in self._chunks(x)])
         prepared = prepared[np.isfinite(prepared).all(axis=1)]
         self.n_train_, self.n_train_left_out_ = len(prepared), len(x_train) - len(prepared)
         if len(prepared) < 2:
@@ -172,8 +171,8 @@ class Detector:
                 f"{len(prepared)} of {len(x_train)} training rows are left without missing or infinite values after "
                 "the preprocessing: let it fill the gaps, for instance with a SimpleImputer."
             )
-        self.model_ = self._fitted_model(prepared)
-        libraries = ["scikit-learn", "numpy", "pandas"] + ["keras", "tensorflow"] * (self._score == "network")
+        self.model_ = _kinds.fitted(self.model, self._kind, prepared, self.n_numbers)
+        libraries = ["scikit-learn", "numpy", "pandas"] + ["keras", "tensorflow"] * (self._kind == "network")
         self.fitted_with_ = {"python": platform.python_version()} | {name: version(name) for name in libraries}
         return self.calibrate(x_calibration)
 
@@ -199,8 +198,7 @@ class Detector:
             another type, or if the detector is not fitted.
         """
         rate = self.alarm_rate if alarm_rate is None else _alarm_rate(alarm_rate)
-        self._check_fitted("model_")
-        scores = self._all_scores(x_calibration, "x_calibration")
+        scores = self.score(x_calibration)
         judged = np.sort(scores[~np.isnan(scores)])
         try:
             self.threshold_ = thresholds.quantile_threshold(judged, 1 - rate)
@@ -230,8 +228,12 @@ class Detector:
             If `x` is no DataFrame, lacks a column or holds another type in it than training did, or
             if the detector is not fitted.
         """
-        self._check_fitted()
-        return self._all_scores(x, "x")
+        self._check_fitted("model_")
+        _columns.check(self._columns, x, "x")
+        scores = np.empty(len(x))
+        for rows in self._chunks(x):
+            scores[rows] = self._scored(_columns.arrange(self._columns, x.iloc[rows]))[0]
+        return scores
 
     def judge(self, x):
         """Judge rows, and give reasons.
@@ -259,15 +261,16 @@ class Detector:
         self._check_fitted()
         _columns.check(self._columns, x, "x")
         scores, reasons = np.full(len(x), np.nan), np.full(len(x), "", object)
-        for start, chunk in self._chunks(x):
-            chunk = _columns.arrange(self._columns, chunk)
-            part, why = self._scored(chunk)
-            scores[start : start + len(part)] = part
-            alarms = np.flatnonzero(part > self.threshold_)
-            causes = dict(zip(alarms.tolist(), self._causes(chunk.iloc[alarms], part[alarms]), strict=True))
-            marks = _columns.outside(self._columns, chunk)
-            for i in {*why, *causes, *marks}:
-                reasons[start + i] = "; ".join(why.get(i, []) + causes.get(i, []) + marks.get(i, []))
+        for rows in self._chunks(x):
+            chunk = _columns.arrange(self._columns, x.iloc[rows])
+            scores[rows], why = self._scored(chunk)
+            alarms = np.flatnonzero(scores[rows] > self.threshold_)
+            for i, cause in zip(alarms.tolist(), self._causes(chunk.iloc[alarms], scores[rows][alarms]), strict=True):
+                why[i] = [cause]
+            for i, marks in _columns.outside(self._columns, chunk).items():
+                why[i] = why.get(i, []) + marks
+            for i, texts in why.items():
+                reasons[rows.start + i] = "; ".join(texts)
         judged = ~np.isnan(scores)
         p_values = np.full(len(x), np.nan)
         if judged.any():
@@ -423,17 +426,10 @@ class Detector:
             raise NotFittedError("this Detector is not fitted: call fit(x_train, x_calibration) first.")
 
     def _chunks(self, x):
-        """Yield slices of a table, each with where it starts, of about a million values raw or prepared."""
+        """Yield slices of rows that hold about a million values, raw or prepared."""
         size = max(1, CHUNK_VALUES // max(len(self._columns), self._width))
         for start in range(0, len(x), size):
-            yield start, x.iloc[start : start + size]
-
-    def _all_scores(self, x, name):
-        _columns.check(self._columns, x, name)
-        scores = np.empty(len(x))
-        for start, chunk in self._chunks(x):
-            scores[start : start + len(chunk)] = self._scored(_columns.arrange(self._columns, chunk))[0]
-        return scores
+            yield slice(start, start + size)
 
     def _scored(self, x):
         """Score arranged rows, NaN for those that cannot be judged, and tell why for each of these."""
@@ -443,7 +439,8 @@ class Detector:
             rows = np.delete(rows, list(why))
         prepared, refusals = self._prepared(x if not why else x.iloc[rows])
         good = np.isfinite(prepared).all(axis=1)
-        scores[rows[good]] = self._model_scores(prepared if good.all() else prepared[good])
+        prepared = prepared if good.all() else prepared[good]
+        scores[rows[good]] = _kinds.scored(self.model_, self._kind, prepared, self.n_numbers)
         bad = np.flatnonzero(~np.isfinite(scores[rows]))
         gaps = _columns.unfit(self._columns, x.iloc[rows[bad]], gaps=True)
         for j, i in enumerate(bad.tolist()):
@@ -456,8 +453,8 @@ class Detector:
         with np.errstate(all="ignore"):
             prepared = self.preprocessing_.transform(x)
             prepared = prepared.toarray() if sparse.issparse(prepared) else np.asarray(prepared)
-            keep = self._score != "network" and prepared.dtype in (np.float32, np.float64)
-            return prepared if keep else prepared.astype(np.float32 if self._score == "network" else np.float64)
+            coarse = self._kind == "network" or prepared.dtype == np.float32
+            return prepared.astype(np.float32 if coarse else np.float64, copy=False)
 
     def _prepared(self, x):
         """Prepare arranged rows; where the preprocessing refuses some, halve the table to find which."""
@@ -476,34 +473,6 @@ class Detector:
                     refusals |= dict.fromkeys(range(start, stop), f"the preprocessing refuses it: {error}")
         return prepared[0] if len(prepared) == 1 else np.concatenate(prepared), refusals
 
-    def _model_scores(self, prepared):
-        if len(prepared) == 0:
-            return np.empty(0)
-        with np.errstate(all="ignore"):
-            if self._score == "network":
-                from helpers import scores
-
-                return scores.errors(self.model_, prepared, "mse" if self.n_numbers is None else self.n_numbers)
-            if self._score == "score_samples":
-                return -self.model_.score_samples(prepared)
-            if self._score == "mahalanobis":
-                return self.model_.mahalanobis(prepared)
-            return self.model_.kneighbors(prepared)[0].mean(axis=1)
-
-    def _fitted_model(self, prepared):
-        if self._score != "network":
-            return clone(self.model).fit(prepared)
-        from helpers.models import sample_shape
-
-        network = self.model(prepared)
-        shape = sample_shape(network, "Detector(preprocessing, fit_network)")
-        if shape != prepared.shape[1:] or (self.n_numbers or 0) > shape[0]:
-            raise ValueError(
-                f"the network takes rows of shape {shape} (n_numbers: {self.n_numbers}), but the preprocessing gives "
-                f"{prepared.shape[1:]}: build it for x.shape[1] columns."
-            )
-        return network
-
     def _causes(self, x, scores):
         """Name for each alarm the columns whose typical value lowers its score most."""
         causes, n_columns = [], len(self._columns)
@@ -514,35 +483,17 @@ class Detector:
                 kind = float if column["kind"] == "number" else object
                 cells[column["name"]] = np.tile(rows[column["name"]].to_numpy(kind, na_value=np.nan), n_columns)
                 cells[column["name"]][i * len(rows) : (i + 1) * len(rows)] = column["typical"]
-            without = self._model_scores(self._prepared(pd.DataFrame(cells))[0]).reshape(n_columns, -1)
-            falls = np.nan_to_num(scores[start : start + size] - without, nan=0, posinf=0, neginf=0).clip(min=0).T
+            without = self._scored(pd.DataFrame(cells))[0].reshape(n_columns, -1)
+            falls = np.nan_to_num(scores[start : start + size] - without).clip(min=0).T
             causes += [self._cause(row, fall) for (_, row), fall in zip(rows.iterrows(), falls, strict=True)]
         return causes
 
     def _cause(self, row, fall):
         if not fall.any():
-            return ["no single column, but their combination"]
+            return "no single column, but their combination"
         order = np.argsort(-fall, kind="stable")[:MAX_CAUSES]
         n = 1 + np.searchsorted(np.cumsum(fall[order]), SHARE * fall.sum())
-        return [", ".join(f"{row.index[i]} {_columns.shown(row.iloc[i])}" for i in order[:n])]
-
-
-def _score_of(model):
-    """Tell by which of its methods a model is scored."""
-    if callable(model) and not hasattr(model, "fit"):
-        return "network"
-    for name in ("score_samples", "mahalanobis", "kneighbors"):
-        # LocalOutlierFactor(novelty=False) has neighbours, but its score is for the training rows only.
-        if (
-            not isinstance(model, type)
-            and hasattr(model, name)
-            and not (name == "kneighbors" and hasattr(model, "novelty"))
-        ):
-            return name
-    raise ValueError(
-        f"model is {model!r}, expected a function that trains a network, or an instance of a scikit-learn detector with "
-        "score_samples, mahalanobis or kneighbors (LocalOutlierFactor has it with novelty=True)."
-    )
+        return ", ".join(f"{row.index[i]} {_columns.shown(row.iloc[i])}" for i in order[:n])
 
 
 def _alarm_rate(value):
