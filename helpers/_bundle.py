@@ -118,9 +118,8 @@ def _read_estimator(data):
 
 
 def _write_network(network):
-    from helpers._tensorflow import keras
-
-    bare = keras.models.clone_model(network)  # without its optimiser, and a loss that could not be read again
+    # Without its optimiser, and without a loss that could not be read again.
+    bare = network.from_config(network.get_config())
     bare.set_weights(network.get_weights())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.keras")
