@@ -5,6 +5,8 @@ import pandas as pd
 from pandas.api import types
 
 N_QUANTILES = 256
+MAX_CAUSES = 3  # columns that a reason names
+SHARE = 0.8  # of the fall of the score that these columns explain, if so few can
 
 
 def learn(x):
@@ -100,6 +102,15 @@ def outside(columns, x):
             f" above {shown(high)}, the largest seen",
         )
     return why
+
+
+def causes(row, falls):
+    """Name the columns that make most of the fall of a score, with their values in the row."""
+    if not falls.any():
+        return "no single column, but their combination"
+    order = np.argsort(-falls, kind="stable")[:MAX_CAUSES]
+    n = 1 + np.searchsorted(np.cumsum(falls[order]), SHARE * falls.sum())
+    return ", ".join(f"{row.index[i]} {shown(row.iloc[i])}" for i in order[:n])
 
 
 def shown(value):

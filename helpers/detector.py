@@ -15,13 +15,8 @@ from sklearn.exceptions import NotFittedError
 from helpers import _bundle, _checks, _columns, _kinds, thresholds
 
 CHUNK_VALUES = 2**20
-STATE = [
-    *["alarm_rate", "n_numbers", "threshold_", "n_train_", "n_train_left_out_", "n_calibration_"],
-    *["n_calibration_left_out_", "fitted_with_", "_kind", "_width", "_columns"],
-]
+PARTS = ("preprocessing", "model", "preprocessing_", "model_", "calibration_scores_")  # that meta.json cannot hold
 MAX_REFUSALS = 100  # attempts to find the rows of a chunk that the preprocessing refuses
-MAX_CAUSES = 3  # columns that a reason names
-SHARE = 0.8  # of the fall of the score that these columns explain, if so few can
 
 
 class Detector:
@@ -100,11 +95,11 @@ class Detector:
     >>> x = pd.DataFrame({"amount": rng.normal(50, 10, 2000), "hour": rng.normal(12, 2, 2000)})
     >>> detector = Detector(StandardScaler(), LedoitWolf()).fit(x[:1000], x[1000:])
     >>> night = pd.DataFrame({"hour": [12.0, 11.0, np.nan], "amount": [50, 2950, 40]})
-    >>> detector.judge(night)[["verdict", "reason"]]
-          verdict                                             reason
-    0        pass
-    1       alarm  amount 2,950; amount 2,950 above 80.68, the la...
-    2  no verdict                                    hour is missing
+    >>> verdicts = detector.judge(night)
+    >>> verdicts["verdict"].tolist()
+    ['pass', 'alarm', 'no verdict']
+    >>> verdicts["reason"].tolist()
+    ['', 'amount 2,950; amount 2,950 above 80.66, the largest seen', 'hour is missing']
     """
 
     def __init__(self, preprocessing, model, *, alarm_rate=0.01, n_numbers=None):
@@ -352,7 +347,7 @@ class Detector:
             As `save` does.
         """
         self._check_fitted()
-        meta = {name: getattr(self, name) for name in STATE}
+        meta = {name: value for name, value in vars(self).items() if name not in PARTS}
         return _bundle.pack(meta, self.preprocessing_, self.model_, self.calibration_scores_)
 
     @classmethod
@@ -485,15 +480,8 @@ class Detector:
                 cells[column["name"]][i * len(rows) : (i + 1) * len(rows)] = column["typical"]
             without = self._scored(pd.DataFrame(cells))[0].reshape(n_columns, -1)
             falls = np.nan_to_num(scores[start : start + size] - without).clip(min=0).T
-            causes += [self._cause(row, fall) for (_, row), fall in zip(rows.iterrows(), falls, strict=True)]
+            causes += [_columns.causes(row, fall) for (_, row), fall in zip(rows.iterrows(), falls, strict=True)]
         return causes
-
-    def _cause(self, row, fall):
-        if not fall.any():
-            return "no single column, but their combination"
-        order = np.argsort(-fall, kind="stable")[:MAX_CAUSES]
-        n = 1 + np.searchsorted(np.cumsum(fall[order]), SHARE * fall.sum())
-        return ", ".join(f"{row.index[i]} {_columns.shown(row.iloc[i])}" for i in order[:n])
 
 
 def _alarm_rate(value):

@@ -170,6 +170,10 @@ def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise
     mixed_loss : What it is trained with.
     mixed_error : The score that belongs to it.
 
+    Notes
+    -----
+    Taught in notebook 06.
+
     Examples
     --------
     >>> from helpers import mixed_autoencoder
@@ -195,53 +199,6 @@ def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise
     parts += [layers.Dense(size, activation="softmax")(x) for size in category_sizes]
     outputs = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
     return keras.Model(inputs, outputs, name="mixed_autoencoder")
-
-
-def mixed_loss(n_numbers):
-    """Return the loss of rows whose first columns are numbers and whose others are one-hot cells.
-
-    Parameters
-    ----------
-    n_numbers : int
-        How many columns are numbers, at least 0.
-
-    Returns
-    -------
-    callable
-        Maps (y_true, y_pred), tensors of shape (n, n_columns), to the loss of each row, shape
-        (n,): the sum of the squared errors of the numbers plus the sum of the cross-entropies
-        (natural logarithm) of the categories. It is a loss for `train` or Keras' ``compile``.
-
-    Raises
-    ------
-    ValueError
-        If `n_numbers` is negative.
-    TypeError
-        If `n_numbers` is not an integer.
-
-    Notes
-    -----
-    Where one cell of a category is 1 and the others are 0, ``-sum(x * log(r))`` over the cells of
-    all categories is the sum of their cross-entropies, so the loss need not know where one
-    category ends. Probabilities below 1e-7 count as 1e-7.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from helpers import mixed_loss
-    >>> row, reconstruction = np.float32([[2, 0, 1]]), np.float32([[1, 0.5, 0.5]])
-    >>> mixed_loss(1)(row, reconstruction).numpy().round(2)  # 1 squared, and log(2)
-    array([1.69], dtype=float32)
-    """
-    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
-    ops = keras.ops
-
-    def mixed_loss(y_true, y_pred):
-        numbers = ops.sum(ops.square(y_true[:, :n_numbers] - y_pred[:, :n_numbers]), axis=1)
-        probability = ops.clip(y_pred[:, n_numbers:], 1e-7, 1.0)
-        return numbers - ops.sum(y_true[:, n_numbers:] * ops.log(probability), axis=1)
-
-    return mixed_loss
 
 
 def sample_shape(model, call):

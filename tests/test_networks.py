@@ -15,6 +15,9 @@ from helpers import (
     conv_autoencoder,
     dense_autoencoder,
     image_error,
+    mixed_autoencoder,
+    mixed_error,
+    mixed_loss,
     pca_reconstruction,
     reconstruct,
     reconstruction_error,
@@ -70,6 +73,67 @@ def test_dense_autoencoder_without_hidden_layers():
 def test_dense_autoencoder_refuses(bad, error, message):
     with pytest.raises(error, match=message):
         dense_autoencoder(**({"n_features": 4, "bottleneck": 2} | bad))
+
+
+@pytest.mark.parametrize(("n_numbers", "category_sizes"), [(3, [2, 5]), (0, [4]), (0, [3, 4]), (2, [])])
+def test_mixed_autoencoder_gives_numbers_and_probabilities(n_numbers, category_sizes, rng):
+    model = mixed_autoencoder(n_numbers, category_sizes, bottleneck=2, hidden=(8, 4))
+    assert model.input_shape == model.output_shape == (None, n_numbers + sum(category_sizes))
+    assert model.get_layer("bottleneck").units == 2
+    assert not model.compiled
+    reconstruction = reconstruct(model, rng.normal(size=(5, model.input_shape[1])))
+    cells = np.split(reconstruction[:, n_numbers:], np.cumsum(category_sizes)[:-1], axis=1) if category_sizes else []
+    assert len(cells) == len(category_sizes)
+    for probabilities in cells:
+        assert probabilities.min() >= 0
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        ({"n_numbers": 0, "category_sizes": []}, ValueError, "no column left"),
+        ({"n_numbers": -1}, ValueError, "n_numbers == -1"),
+        ({"category_sizes": [2, 0]}, ValueError, "every entry of category_sizes == 0"),
+        ({"category_sizes": 3}, TypeError, r"category_sizes is 3, expected a sequence"),
+        ({"noise_std": -0.1}, ValueError, "noise_std == -0.1"),
+    ],
+)
+def test_mixed_autoencoder_refuses(bad, error, message):
+    with pytest.raises(error, match=message):
+        mixed_autoencoder(**({"n_numbers": 2, "category_sizes": [3], "bottleneck": 1} | bad))
+
+
+def test_mixed_error_is_what_its_parts_are(rng):
+    """Squared errors and Keras' own cross-entropies, summed; the loss is the same, and training lowers it."""
+    set_seed(0)
+    numbers = rng.normal(size=(400, 1)) * [1, -1]
+    kinds = (numbers[:, 0] > 0).astype(int)
+    x = np.column_stack([numbers, np.eye(2)[kinds], np.eye(4)[rng.integers(0, 4, 400)]]).astype(np.float32)
+    model = mixed_autoencoder(2, [2, 4], bottleneck=3)
+    r = reconstruct(model, x)
+    entropy = keras.losses.categorical_crossentropy
+    expected = ((x - r)[:, :2] ** 2).sum(axis=1) + entropy(x[:, 2:4], r[:, 2:4]) + entropy(x[:, 4:], r[:, 4:])
+    np.testing.assert_allclose(mixed_error(model, x, 2), expected, rtol=1e-5)
+    np.testing.assert_allclose(mixed_loss(2)(x, r), expected, rtol=1e-5)
+    before = mixed_error(model, x, 2).mean()
+    train(model, x, epochs=20, batch_size=32, learning_rate=0.01, loss=mixed_loss(2))
+    assert mixed_error(model, x, 2).mean() < before / 2
+
+
+def test_mixed_error_refuses(rng):
+    model = mixed_autoencoder(2, [3], bottleneck=1)
+    x = np.column_stack([rng.normal(0, 3, size=(5, 2)), np.eye(3)[[0, 1, 2, 0, 1]]])
+    for bad, n_numbers, message in [
+        (x, 1, "after its first 1 columns, expected one-hot cells from 0 to 1"),
+        (x, 6, r"expected \(n, n_columns\) with n_columns from 6"),
+        (x, -1, "n_numbers == -1"),
+        (np.where(np.eye(5) == 1, np.nan, x), 2, "NaN or infinite"),
+        (x[:, :4], 2, "but the model takes"),
+        (x * 1e20, 5, "too large for a float32 number"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            mixed_error(model, bad, n_numbers)
 
 
 def test_set_seed_repeats_weights_and_draws(monkeypatch):
