@@ -20,8 +20,14 @@ from dask.distributed import Client
 
 from helpers import Detector
 
-LOCAL = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "2GB", "dashboard_address": None}
-LOCAL |= {"silence_logs": logging.ERROR, "env": {"TF_NUM_INTRAOP_THREADS": "1"}}
+LOCAL = {
+    "n_workers": 2,
+    "threads_per_worker": 1,
+    "memory_limit": "2GB",
+    "env": {"TF_NUM_INTRAOP_THREADS": "1"},
+    "dashboard_address": "127.0.0.1:0",  # any free port; without one it warns if 8787 is taken
+    "silence_logs": logging.ERROR,
+}
 JUDGED = {"score": float, "p_value": float, "verdict": str, "reason": str}
 
 
