@@ -54,11 +54,11 @@ def arrange(columns, x):
     names, changed = [column["name"] for column in columns], {}
     if list(x.columns) != names:
         x = x[names]
-    for column, (name, values) in zip(columns, x.items(), strict=True):
-        if column["kind"] == "number" and not types.is_numeric_dtype(values):
-            changed[name] = values.astype(object).where(values.notna(), np.nan).astype(float)
-        elif column["kind"] == "category" and values.hasnans:
-            changed[name] = values.astype(object).where(values.notna(), np.nan)  # encoders tell None from NaN
+    for column, name, dtype in zip(columns, names, x.dtypes, strict=True):
+        if column["kind"] == "category" and x[name].hasnans:
+            changed[name] = x[name].astype(object).where(x[name].notna(), np.nan)  # encoders tell None from NaN
+        elif column["kind"] == "number" and not types.is_numeric_dtype(dtype):
+            changed[name] = x[name].astype(object).where(x[name].notna(), np.nan).astype(float)
     return x.assign(**changed) if changed else x
 
 
@@ -131,13 +131,12 @@ def drift(columns, x):
         cells = arrange([column], x[[column["name"]]])
         if column["kind"] == "number":
             new = _shares(_numbers([column], cells)[1][:, 0], column["values"])
-            distance = np.abs(np.subtract(new, column["shares"])).max()
+            distances[column["name"]] = np.abs(np.subtract(new, column["shares"])).max()
         else:
             new = cells.iloc[:, 0].astype(object).value_counts(normalize=True, dropna=False)
             old = pd.Series(column["shares"], pd.Index(column["values"], dtype=object))
             old[np.nan] = 1 - old.sum()
-            distance = new.sub(old, fill_value=0).abs().sum() / 2
-        distances[column["name"]] = distance
+            distances[column["name"]] = new.sub(old, fill_value=0).abs().sum() / 2
     return distances
 
 
@@ -197,8 +196,7 @@ def _numbers(columns, x):
     chosen = [column for column in columns if column["kind"] == "number"]
     if len(chosen) < len(columns):
         x = x[[column["name"] for column in chosen]]
-    plain = all(isinstance(dtype, np.dtype) for dtype in x.dtypes)
-    return chosen, x.to_numpy(np.float64) if plain else x.to_numpy(np.float64, na_value=np.nan)
+    return chosen, x.to_numpy(np.float64, na_value=np.nan)
 
 
 def _shares(values, grid):

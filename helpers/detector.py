@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from helpers import _bundle, _checks, _columns, _kinds, thresholds
 
-CHUNK_VALUES = 2**20
+CHUNK_VALUES = 2**21
 PARTS = ("preprocessing", "model", "preprocessing_", "model_", "calibration_scores_")  # that meta.json cannot hold
 MAX_REFUSALS = 100  # attempts to find the rows of a chunk that the preprocessing refuses
 
@@ -106,8 +106,7 @@ class Detector:
         if isinstance(preprocessing, type) or not hasattr(preprocessing, "transform"):
             raise ValueError(f"preprocessing is {preprocessing!r}, expected a transformer such as StandardScaler().")
         self.preprocessing, self.model = preprocessing, model
-        self._kind = _kinds.kind_of(model)
-        self.alarm_rate = _alarm_rate(alarm_rate)
+        self._kind, self.alarm_rate = _kinds.kind_of(model), _alarm_rate(alarm_rate)
         if n_numbers is not None:
             n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
             if self._kind != "network":
@@ -421,7 +420,7 @@ class Detector:
             raise NotFittedError("this Detector is not fitted: call fit(x_train, x_calibration) first.")
 
     def _chunks(self, x):
-        """Yield slices of rows that hold about a million values, raw or prepared."""
+        """Yield slices of rows that hold about two million values, raw or prepared."""
         size = max(1, CHUNK_VALUES // max(len(self._columns), self._width))
         for start in range(0, len(x), size):
             yield slice(start, start + size)
@@ -429,19 +428,18 @@ class Detector:
     def _scored(self, x):
         """Score arranged rows, NaN for those that cannot be judged, and tell why for each of these."""
         why = _columns.unfit(self._columns, x)
-        scores, rows = np.full(len(x), np.nan), np.arange(len(x))
-        if why:
-            rows = np.delete(rows, list(why))
-        prepared, refusals = self._prepared(x if not why else x.iloc[rows])
-        good = np.isfinite(prepared).all(axis=1)
-        prepared = prepared if good.all() else prepared[good]
-        scores[rows[good]] = _kinds.scored(self.model_, self._kind, prepared, self.n_numbers)
-        bad = np.flatnonzero(~np.isfinite(scores[rows]))
-        gaps = _columns.unfit(self._columns, x.iloc[rows[bad]], gaps=True)
+        rows = np.delete(np.arange(len(x)), list(why))
+        prepared, refusals = self._prepared(x.iloc[rows] if why else x)
+        good, found = np.isfinite(prepared).all(axis=1), np.full(len(rows), np.nan)
+        found[good] = _kinds.scored(self.model_, self._kind, prepared if good.all() else prepared[good], self.n_numbers)
+        bad = np.flatnonzero(~np.isfinite(found))
+        found[bad] = np.nan
+        gaps = _columns.unfit(self._columns, x.iloc[rows[bad]], gaps=True) if len(bad) else {}
         for j, i in enumerate(bad.tolist()):
             text = "its score is too large for a number" if good[i] else "the preprocessing gives no finite number"
             why[int(rows[i])] = [refusals[i]] if i in refusals else gaps.get(j, [text])
-        scores[rows[bad]] = np.nan
+        scores = np.full(len(x), np.nan)
+        scores[rows] = found
         return scores, why
 
     def _transform(self, x):
