@@ -19,7 +19,7 @@ from page import Bar, span, table
 from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from helpers import Detector, dense_autoencoder, mixed_autoencoder, mixed_error, reconstruction_error, set_seed
+from helpers import Detector, dense_autoencoder, mixed_autoencoder, reconstruct, reconstruction_error, set_seed
 
 TITLE = "The detector, and more rows than fit"
 N_FEATURES, HIDDEN, BOTTLENECK = 32, 64, 24  # the network of the section on scoring
@@ -80,18 +80,14 @@ def one_record(rng):
         (StandardScaler(), NAMES[:N_NUMBERS]),
         (OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(KINDS)),
     )
-    models = []
-
-    def fit_network(x):
-        models.append(mixed_autoencoder(N_NUMBERS, [8] * len(KINDS), bottleneck=4))
-        return models[0]
-
-    detector = Detector(columns, fit_network, n_numbers=N_NUMBERS).fit(rows[:10_000], rows[10_000:])
+    detector = Detector(
+        columns, lambda x: mixed_autoencoder(N_NUMBERS, [8] * len(KINDS), bottleneck=4), n_numbers=N_NUMBERS
+    ).fit(rows[:10_000], rows[10_000:])
     verdicts = detector.judge(rows)["verdict"].to_numpy()
     record, alarm = rows[verdicts == "pass"][:1], rows[verdicts == "alarm"][:1]
     prepared = columns.fit(rows).transform(record).astype(np.float32)
     programs = {
-        NETWORK: lambda: mixed_error(models[0], prepared, N_NUMBERS),
+        NETWORK: lambda: reconstruct(detector.model_, prepared),
         SCORE: lambda: detector.score(record),
         JUDGE: lambda: detector.judge(record),
         ALARM: lambda: detector.judge(alarm),
