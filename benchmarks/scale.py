@@ -61,7 +61,7 @@ def numeric(rng):
 
 def million(detector, rng):
     prepared = rng.standard_normal((ROWS, N_FEATURES), dtype=np.float32)
-    rows = pd.DataFrame(prepared, columns=NAMES)
+    rows = pd.DataFrame(dict(zip(NAMES, prepared.T, strict=True)))  # column by column, as a file is read
     model = dense_autoencoder(N_FEATURES, BOTTLENECK, hidden=(HIDDEN,))
     programs = {DETECTOR: lambda: detector.score(rows), PREPARED: lambda: reconstruction_error(model, prepared)}
     alternate(programs, 1)  # compile
