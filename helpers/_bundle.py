@@ -44,8 +44,8 @@ def pack(meta, preprocessing, model, calibration):
         unpack(packed.getvalue(), "what would be saved")
     except Exception as error:
         raise ValueError(
-            f"the detector cannot be saved without pickle: {error} Build it of scikit-learn's own classes, NumPy's "
-            "functions and Keras' own layers, without Lambda."
+            "the detector cannot be saved without pickle, for which it must be built of scikit-learn's own classes, "
+            f"NumPy's functions and Keras' own layers, without Lambda: {error}"
         ) from error
     return packed.getvalue()
 

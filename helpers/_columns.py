@@ -29,7 +29,9 @@ def check(columns, x, name):
     lacking = [label for label in wanted if label not in x.columns]
     if lacking:
         extra = [label for label in x.columns if label not in wanted][:5]
-        raise ValueError(f"{name} lacks the columns {lacking}: was one of them renamed? Not known are {extra}.")
+        raise ValueError(
+            f"{name} lacks the columns {lacking} and has {extra}, unknown in training: rename or add some."
+        )
     for column, label in zip(columns, wanted, strict=True):
         values = x[label]
         if isinstance(values, pd.DataFrame):
@@ -87,20 +89,9 @@ def outside(columns, x):
     chosen, numbers = _numbers(columns, x)
     for column, cells in zip(chosen, numbers.T, strict=True):
         low, high = column["values"][0], column["values"][-1]
-        _note(
-            why,
-            (cells < low) & (cells > -np.inf),
-            f"{column['name']} ",
-            cells,
-            f" below {shown(low)}, the smallest seen",
-        )
-        _note(
-            why,
-            (cells > high) & (cells < np.inf),
-            f"{column['name']} ",
-            cells,
-            f" above {shown(high)}, the largest seen",
-        )
+        name, below, above = f"{column['name']} ", (cells < low) & (cells > -np.inf), (cells > high) & (cells < np.inf)
+        _note(why, below, name, cells, f" below {shown(low)}, the smallest seen")
+        _note(why, above, name, cells, f" above {shown(high)}, the largest seen")
     return why
 
 
