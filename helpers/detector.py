@@ -76,11 +76,13 @@ class Detector:
 
     Notes
     -----
-    A row *cannot be judged* if a value is missing in a column without missing values in training, if
-    a number is infinite, if a category was never seen in training, or if the preprocessing gives
-    NaN, an infinite value or an error for it, or the model no finite score. It gets the score NaN and
-    the verdict "no verdict"; all others are judged. Numbers, and so compared by size, are columns of
-    booleans, integers and floats; all others are categories. Other columns of a table are ignored.
+    A row *cannot be judged* if a number is infinite, if a category was never seen in training, if a
+    value is missing where training had none missing or where the preprocessing does not fill the
+    gap, if the preprocessing refuses the row or makes no finite numbers of it, or if its score is too
+    large for a number. Its score is NaN and its verdict "no verdict"; all other rows are judged.
+
+    Columns of booleans, integers and floats are numbers, columns of text are categories, and dates
+    are refused: take numbers such as the hour from them. Columns that training did not have are ignored.
 
     A pass, the lack of an alarm, is no promise that a row is normal.
 
@@ -369,7 +371,7 @@ class Detector:
         Raises
         ------
         ValueError
-            If the file is damaged, changed or none of a Detector, of another format, of another
+            If the file is damaged, was changed or is no file of a Detector, if it is of another format, of another
             minor version of scikit-learn or major version of Keras, or holds types that are not on the
             list.
         FileNotFoundError
