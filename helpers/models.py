@@ -132,7 +132,7 @@ def conv_autoencoder(shape=(28, 28, 1), filters=(8, 32), bottleneck=24, noise_st
     return keras.Model(inputs, outputs, name="conv_autoencoder")
 
 
-def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise_std=0.3):
+def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,)):
     """Build a dense autoencoder for tables of numbers and one-hot categories.
 
     Parameters
@@ -147,9 +147,6 @@ def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise
     hidden : sequence of int, default (64,)
         Units of the ReLU layers of the encoder, from the input to the bottleneck; the decoder
         mirrors them.
-    noise_std : float, default 0.3
-        Standard deviation of the noise that is added to the input in training, at least 0: the
-        network has to find each value from the others, not to copy it.
 
     Returns
     -------
@@ -161,14 +158,14 @@ def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise
     Raises
     ------
     ValueError
-        If there is no column, if a layer has fewer than one unit, or if `noise_std` is negative.
+        If there is no column, or if a layer has fewer than one unit.
     TypeError
         If a number of units is not an integer, or a sequence of them is none.
 
     See Also
     --------
     mixed_loss : What it is trained with.
-    mixed_error : The score that belongs to it.
+    mixed_errors : The errors that a score is made of.
 
     Notes
     -----
@@ -186,10 +183,9 @@ def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,), noise
     if not n_numbers and not category_sizes:
         raise ValueError("n_numbers is 0 and category_sizes is empty: there is no column left to reconstruct.")
     bottleneck = _checks.whole(bottleneck, "bottleneck")
-    noise_std = _checks.number(noise_std, "noise_std", min_val=0)
     layers = keras.layers
     inputs = keras.Input((n_numbers + sum(category_sizes),))
-    x = layers.GaussianNoise(noise_std)(inputs)
+    x = inputs
     for units in hidden:
         x = layers.Dense(units, activation="relu")(x)
     x = layers.Dense(bottleneck, name="bottleneck")(x)

@@ -97,48 +97,53 @@ def reconstruction_error(model, x, *, error="mse"):
     return _finite(errors(model, x, error), x)
 
 
-def mixed_error(model, x, n_numbers):
-    """Score rows of numbers and one-hot categories, each by the loss that fits it.
+def mixed_errors(model, x, n_numbers):
+    """Return the error of each column of rows of numbers and one-hot categories, by the loss that fits it.
 
     Parameters
     ----------
     model : keras.Model
-        An autoencoder whose output gives the numbers as they are and the cells of each category as
-        probabilities, as that of `mixed_autoencoder`.
-    x : array_like, shape (n, n_columns)
+        An autoencoder as `mixed_autoencoder` builds it, whose last layer puts the numbers and the
+        probabilities of each category side by side.
+    x : array_like, shape (n, n_cells)
         First the numbers, scaled like those that the model was trained on, then the one-hot cells
         of all categories.
     n_numbers : int
-        How many columns are numbers, from 0 to n_columns.
+        How many of the cells are numbers.
 
     Returns
     -------
-    ndarray of float32, shape (n,)
-        Sum of the squared errors of the numbers, plus for each category the negative logarithm of
-        the probability that the model gives to the one at hand (natural logarithm; probabilities
-        below 1e-7 count as 1e-7). At least 0.
+    ndarray of float32, shape (n, n_columns)
+        The squared error of each number, then, for each category, the negative logarithm of the
+        probability that the model gives to the one at hand (natural logarithm; probabilities
+        below 1e-7 count as 1e-7). At least 0. Their sum is what `mixed_loss` minimises.
 
     Raises
     ------
     ValueError
         If `x` is empty, not two-dimensional, not numeric, holds NaN, infinite or too large values,
-        does not fit the model, or holds cells outside [0, 1]; if `n_numbers` is out of range.
+        does not fit the model, or holds cells outside [0, 1]; if `n_numbers` is not that of the model.
     TypeError
         If `model` is not a Keras model, or `n_numbers` is not an integer.
+
+    Notes
+    -----
+    Taught in notebook 06.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from helpers import mixed_autoencoder, mixed_error
+    >>> from helpers import mixed_autoencoder, mixed_errors
     >>> model = mixed_autoencoder(1, [4], bottleneck=2)
     >>> model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
-    >>> mixed_error(model, [[2, 0, 1, 0, 0]], n_numbers=1).round(2)  # 2 squared, and log(4)
-    array([5.39], dtype=float32)
+    >>> mixed_errors(model, [[2, 0, 1, 0, 0]], n_numbers=1).round(2)  # 2 squared, and log(4)
+    array([[4.  , 1.39]], dtype=float32)
     """
-    x = _fitting_samples(model, x, "mixed_error(model, x, n_numbers)")
+    x = _fitting_samples(model, x, "mixed_errors(model, x, n_numbers)")
     n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
-    if x.ndim != 2 or n_numbers > x.shape[1]:
-        raise ValueError(f"x has shape {x.shape}, expected (n, n_columns) with n_columns from {n_numbers} (n_numbers).")
+    widths = mixed_widths(model, n_numbers)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {x.shape}, expected (n, n_cells).")
     cells = x[:, n_numbers:]
     if cells.size and not (cells.min() >= 0 and cells.max() <= 1):
         _checks.finite(x, "x")
@@ -146,7 +151,22 @@ def mixed_error(model, x, n_numbers):
             f"x holds values from {cells.min():.3g} to {cells.max():.3g} after its first {n_numbers} columns, "
             "expected one-hot cells from 0 to 1: put the numbers first, and count them in n_numbers."
         )
-    return _finite(errors(model, x, n_numbers), x)
+    found = errors(model, x, n_numbers, n_columns=len(widths))
+    _finite(found.sum(axis=1), x)
+    return found
+
+
+def mixed_widths(model, n_numbers):
+    """Return how many cells each column of a mixed autoencoder has: 1 for a number, several for a category."""
+    last = model.layers[-1]
+    parts = last.input if isinstance(last, keras.layers.Concatenate) else [model.output]
+    widths = [part.shape[-1] for part in parts]
+    if n_numbers and widths[0] != n_numbers:
+        raise ValueError(
+            f"n_numbers is {n_numbers}, but the first part of the model's output has {widths[0]} cells: "
+            "build the model with mixed_autoencoder and the same n_numbers."
+        )
+    return [1] * n_numbers + widths[1 if n_numbers else 0 :]
 
 
 def mixed_loss(n_numbers):
@@ -298,13 +318,13 @@ def _fitting_samples(model, x, call):
     return x
 
 
-def errors(model, x, error):
-    """Score samples that are known to fit the model by "mse", "mae" or, for a number, `mixed_error` of so many numbers.
+def errors(model, x, error, n_columns=None):
+    """Score samples that are known to fit the model: "mse", "mae" or, for an int, `mixed_errors` of so many numbers.
 
     A score that is no finite number stays as it is.
     """
     score = _compiled(model, error)
-    scores = np.empty(len(x), np.float32)
+    scores = np.empty(len(x) if n_columns is None else (len(x), n_columns), np.float32)
     for rows, chunk in _chunks(x):
         scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
     return scores
@@ -341,9 +361,12 @@ def _compiled(model, output):
             reconstruction = tf.cast(model_ref()(x, training=False), x.dtype)
             if output == "reconstruction":
                 return reconstruction
-            if isinstance(output, int):
-                return mixed_loss(output)(x, reconstruction)
             difference = reconstruction - x
+            if isinstance(output, int):
+                cells = -x[:, output:] * tf.math.log(tf.clip_by_value(reconstruction[:, output:], 1e-7, 1.0))
+                parts = tf.split(cells, mixed_widths(model_ref(), output)[output:], axis=1) if cells.shape[1] else []
+                sums = [tf.reduce_sum(part, axis=1, keepdims=True) for part in parts]
+                return tf.concat([tf.square(difference[:, :output]), *sums], axis=1)
             difference = tf.square(difference) if output == "mse" else tf.abs(difference)
             return tf.reduce_mean(difference, axis=range(1, x.shape.rank))
 
