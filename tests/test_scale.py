@@ -21,6 +21,8 @@ from helpers import Detector
 dd = pytest.importorskip("dask.dataframe", reason="Dask is not installed")
 Client = pytest.importorskip("dask.distributed", reason="Dask is not installed").Client
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+# As a notebook's functions travel; by name, each worker would import this file, pytest and all.
+pytest.importorskip("cloudpickle").register_pickle_by_value(sys.modules[__name__])
 sys.path.insert(0, str(ROOT / "examples"))
 many_rows = pytest.importorskip("many_rows")
 
