@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+KINDS = ("number", "category")
+OBJECT_NUMBERS = ("integer", "floating", "mixed-integer-float", "boolean")  # as pandas names them
 N_QUANTILES = 256
 MAX_CAUSES = 3  # columns that a reason names
 SHARE = 0.8  # of the fall of the score that these columns explain, if so few can
@@ -25,27 +27,24 @@ def check(columns, x, name):
     if not isinstance(x, pd.DataFrame):
         hint = "pass one record as pd.DataFrame([record])" if isinstance(x, dict | pd.Series) else "name the columns"
         raise ValueError(f"{name} is of type {type(x).__name__}, expected a pandas DataFrame: {hint}.")
-    wanted = [column["name"] for column in columns]
-    lacking = [label for label in wanted if label not in x.columns]
-    if lacking:
-        extra = [label for label in x.columns if label not in wanted][:5]
+    wanted, present = [column["name"] for column in columns], list(x.columns)
+    if lacking := [label for label in wanted if present.count(label) != 1]:
+        extra = [label for label in present if label not in wanted][:5]
         raise ValueError(
-            f"{name} lacks the columns {lacking} and has {extra}, unknown in training: rename or add some."
+            f"{name} must have each column once, but lacks {lacking} or has them twice; it has {extra}, "
+            "unknown in training: rename, add or drop columns."
         )
     for column, label in zip(columns, wanted, strict=True):
         values = x[label]
-        if isinstance(values, pd.DataFrame):
-            raise ValueError(f"{name} has the column {label!r} twice: drop or rename one.")
-        if _kind(values) != column["kind"] and not values.isna().all():
+        if (kind := _kind(values)) != column["kind"] and not values.isna().all():
+            hint = f"read it as for training, where it held values such as {column['typical']!r}"
             values = values.dropna()
-            if column["kind"] == "number" and _kind(values) == "category":
+            found = f"{values.dtype} values, such as {values.iloc[0]}"
+            if (column["kind"], kind) == KINDS:
                 wrong = values[pd.to_numeric(values.astype(object), errors="coerce").isna()]
-                found = f"text, such as {(wrong if len(wrong) else values).iloc[0]!r}"
-                found += f", in {len(wrong):,} of {len(x):,} rows" if len(wrong) else ", that must be converted first"
+                wrong = wrong if len(wrong) else values
+                found = f"text, such as {wrong.iloc[0]!r}, in {len(wrong):,} of {len(x):,} rows"
                 hint = "mend or drop these rows and convert the column with pd.to_numeric"
-            else:
-                found = f"{values.dtype} values, such as {values.iloc[0]}"
-                hint = f"read it as for training, where it held values such as {column['typical']!r}"
             raise ValueError(
                 f"column {label!r} held {column['kind']} values in training and now holds {found}: {hint}."
             )
@@ -54,13 +53,12 @@ def check(columns, x, name):
 def arrange(columns, x):
     """Return the columns in the order of training, with NaN for everything missing."""
     names, changed = [column["name"] for column in columns], {}
-    if list(x.columns) != names:
-        x = x[names]
+    x = x if list(x.columns) == names else x[names]
     for column, name, dtype in zip(columns, names, x.dtypes, strict=True):
         if column["kind"] == "category" and x[name].hasnans:
             changed[name] = x[name].astype(object).where(x[name].notna(), np.nan)  # encoders tell None from NaN
         elif column["kind"] == "number" and not types.is_numeric_dtype(dtype):
-            changed[name] = x[name].astype(object).where(x[name].notna(), np.nan).astype(float)
+            changed[name] = x[name].to_numpy(np.float64, na_value=np.nan)
     return x.assign(**changed) if changed else x
 
 
@@ -76,32 +74,42 @@ def unfit(columns, x, *, gaps=False):
     for column in columns:
         if column["kind"] == "category":
             cells = x[column["name"]]
-            known = cells.isin(column["values"]) | cells.isna()
-            if gaps or not column["gaps"]:
-                _note(why, cells.isna(), f"{column['name']} is missing")
-            _note(why, ~known, f"{column['name']}: category ", cells.to_numpy(object), " never seen in training")
+            known = cells.isin(column["values"])
+            if not known.all():
+                missing = cells.isna()
+                if gaps or not column["gaps"]:
+                    _note(why, missing, f"{column['name']} is missing")
+                new = ~known & ~missing
+                _note(why, new, f"{column['name']}: category ", cells.to_numpy(object), " never seen in training")
     return why
 
 
 def outside(columns, x):
-    """Tell for each arranged row which of its numbers lie outside all that training has seen."""
-    why = {}
+    """Tell for each arranged row, by column, which of its numbers lie outside all that training has seen, and where."""
+    marks = {}
     chosen, numbers = _numbers(columns, x)
     for column, cells in zip(chosen, numbers.T, strict=True):
-        low, high = column["values"][0], column["values"][-1]
-        name, below, above = f"{column['name']} ", (cells < low) & (cells > -np.inf), (cells > high) & (cells < np.inf)
-        _note(why, below, name, cells, f" below {shown(low)}, the smallest seen")
-        _note(why, above, name, cells, f" above {shown(high)}, the largest seen")
-    return why
+        name, low, high = column["name"], column["values"][0], column["values"][-1]
+        for beyond, words in (
+            ((cells < low) & (cells > -np.inf), f"below {shown(low)}, the smallest seen"),
+            ((cells > high) & (cells < np.inf), f"above {shown(high)}, the largest seen"),
+        ):
+            for i in np.flatnonzero(beyond).tolist():
+                marks.setdefault(i, {})[name] = (f"{name} {shown(cells[i])}", words)
+    return marks
 
 
-def causes(row, falls):
-    """Name the columns that make most of the fall of a score, with their values in the row."""
+def causes(row, falls, marks):
+    """Name the columns that make most of the fall of a score, with their values and marks, which it takes out."""
     if not falls.any():
         return "no single column, but their combination"
     order = np.argsort(-falls, kind="stable")[:MAX_CAUSES]
     n = 1 + np.searchsorted(np.cumsum(falls[order]), SHARE * falls.sum())
-    return ", ".join(f"{row.index[i]} {shown(row.iloc[i])}" for i in order[:n])
+    texts = []
+    for i in order[:n]:
+        _, mark = marks.pop(row.index[i], (None, None))
+        texts.append(f"{row.index[i]} {shown(row.iloc[i])}" + (f" ({mark})" if mark else ""))
+    return ", ".join(texts)
 
 
 def shown(value):
@@ -134,33 +142,21 @@ def drift(columns, x):
 def _kind(values):
     if types.is_numeric_dtype(values) and not types.is_complex_dtype(values):
         return "number"
-    if values.dtype == object and types.infer_dtype(values) in (
-        "integer",
-        "floating",
-        "mixed-integer-float",
-        "boolean",
-    ):
+    if values.dtype == object and types.infer_dtype(values) in OBJECT_NUMBERS:
         return "number"
     is_text = values.dtype == object or isinstance(values.dtype, pd.StringDtype | pd.CategoricalDtype)
-    return "category" if is_text else str(values.dtype)
+    return "category" if is_text else "other"
 
 
 def _number(values):
-    numbers = _numbers([{"kind": "number"}], arrange([{"name": values.name, "kind": "number"}], values.to_frame()))[1][
-        :, 0
-    ]
-    finite = np.sort(numbers[np.isfinite(numbers)])
+    name, numbers = values.name, values.to_numpy(np.float64, na_value=np.nan)
+    finite = numbers[np.isfinite(numbers)]
     if len(finite) == 0:
-        raise ValueError(f"column {values.name!r} holds no finite number in any row of x_train: leave it out.")
+        raise ValueError(f"column {name!r} holds no finite number in any row of x_train: leave it out.")
     # Values that occur, so that the typical one is at home in every preprocessing.
     grid = np.unique(np.quantile(finite, np.linspace(0, 1, N_QUANTILES), method="inverted_cdf"))
-    typical = np.quantile(finite, 0.5, method="inverted_cdf")
-    description = {
-        "name": values.name,
-        "kind": "number",
-        "gaps": bool(np.isnan(numbers).any()),
-        "typical": float(typical),
-    }
+    typical = float(np.quantile(finite, 0.5, method="inverted_cdf"))
+    description = {"name": name, "kind": "number", "gaps": bool(np.isnan(numbers).any()), "typical": typical}
     return description | {"values": grid.tolist(), "shares": _shares(numbers, grid)}
 
 
@@ -168,15 +164,12 @@ def _category(values):
     name, shares = values.name, values.value_counts(dropna=True) / len(values)
     shares = shares[shares > 0]
     categories = shares.index.tolist()
-    if _kind(values) != "category" or not all(isinstance(category, str) for category in categories):
+    is_text = _kind(values) == "category" and all(isinstance(category, str) for category in categories)
+    if not is_text or not 0 < len(categories) <= max(50, len(values) / 2):
         raise ValueError(
-            f"column {name!r} holds {values.dtype} values, neither all numbers nor all text: of a date take the hour "
-            "and the weekday, say, in columns of their own; of a code in numbers make text with .astype(str)."
-        )
-    if not categories or len(categories) > max(50, len(values) / 2):
-        raise ValueError(
-            f"column {name!r} holds {len(categories):,} different texts in {len(values):,} rows: these are no "
-            "categories. Leave it out, or make numbers of it."
+            f"column {name!r} holds {len(categories):,} different {values.dtype} values in {len(values):,} rows, "
+            "neither all numbers nor the names of categories: leave out identifiers, take the hour and the weekday "
+            "from a date, and make text of a code in numbers with .astype(str)."
         )
     description = {"name": name, "kind": "category", "gaps": bool(values.isna().any()), "typical": categories[0]}
     return description | {"values": categories, "shares": shares.tolist()}

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.base import clone
 
+SCALE_QUANTILE, MIN_SCALE = 0.999, 1e-7  # of the errors of a mixed network's columns
+
 
 def kind_of(model):
     """Return "network" for a function, else the name of the method that a scikit-learn detector is scored by."""
@@ -18,7 +20,7 @@ def kind_of(model):
     return methods[0]
 
 
-def fitted(model, kind, prepared, n_numbers):
+def fitted(model, kind, prepared):
     """Fit a copy of a scikit-learn detector, or let the function train a network, and check what comes back."""
     if kind != "network":
         return clone(model).fit(prepared)
@@ -26,23 +28,45 @@ def fitted(model, kind, prepared, n_numbers):
 
     network = model(prepared)
     shape = sample_shape(network, "Detector(preprocessing, fit_network)")
-    if shape != prepared.shape[1:] or (n_numbers or 0) > shape[0]:
+    if shape != prepared.shape[1:]:
         raise ValueError(
-            f"the network takes rows of shape {shape} (n_numbers: {n_numbers}), but the preprocessing gives rows of "
-            f"shape {prepared.shape[1:]}: build it for x.shape[1] columns, and count the numbers among them."
+            f"the network takes rows of shape {shape}, but the preprocessing gives rows of shape "
+            f"{prepared.shape[1:]}: build it for x.shape[1] columns."
         )
     return network
 
 
-def scored(model, kind, prepared, n_numbers):
+def error_scale(network, prepared, n_numbers):
+    """Return what makes the errors of a mixed network's columns comparable: their high quantile in training."""
+    from helpers import mixed_errors
+
+    errors = mixed_errors(network, prepared, n_numbers)
+    return np.maximum(np.quantile(errors, SCALE_QUANTILE, axis=0).astype(np.float64), MIN_SCALE)
+
+
+def training_scores(model, kind, prepared, n_numbers):
+    """Score the rows that a model was fitted to; a row is no neighbour of its own."""
+    if kind == "kneighbors":
+        return model.kneighbors()[0].mean(axis=1)
+    if hasattr(model, "negative_outlier_factor_"):
+        return -model.negative_outlier_factor_
+    # Without a scale for a mixed network, which would be set by the very rows that stand out.
+    return scored(model, kind, prepared, n_numbers, None)
+
+
+def scored(model, kind, prepared, n_numbers, scale):
     """Return one score for each prepared row, which may be infinite or NaN where it is too large."""
     if len(prepared) == 0:
         return np.empty(0)
     with np.errstate(all="ignore"):
-        if kind == "network":
-            from helpers import scores
-
-            return scores.errors(model, prepared, "mse" if n_numbers is None else n_numbers)
         if kind == "score_samples":
             return -model.score_samples(prepared)
-        return model.mahalanobis(prepared) if kind == "mahalanobis" else model.kneighbors(prepared)[0].mean(axis=1)
+        if kind != "network":
+            return model.mahalanobis(prepared) if kind == "mahalanobis" else model.kneighbors(prepared)[0].mean(axis=1)
+        from helpers import scores
+
+        if n_numbers is None:
+            return scores.errors(model, prepared, "mse")
+        n_columns = len(scores.mixed_widths(model, n_numbers))
+        errors = scores.errors(model, prepared, n_numbers, n_columns=n_columns)
+        return (errors if scale is None else errors / scale).sum(axis=1)

@@ -15,8 +15,9 @@ from sklearn.exceptions import NotFittedError
 from helpers import _bundle, _checks, _columns, _kinds, thresholds
 
 CHUNK_VALUES = 2**21
+RATES = {"min_val": 0, "max_val": 0.5, "include_boundaries": "right"}
 PARTS = ("preprocessing", "model", "preprocessing_", "model_", "calibration_scores_")  # that meta.json cannot hold
-MAX_REFUSALS = 100  # attempts to find the rows of a chunk that the preprocessing refuses
+MAX_ATTEMPTS = 100  # to find the rows of a chunk that the preprocessing refuses
 
 
 class Detector:
@@ -42,12 +43,12 @@ class Detector:
         gives it), or else the mean distance to the ``n_neighbors`` of NearestNeighbors.
         Or a function ``fit_network(x) -> keras.Model`` that takes the prepared training rows,
         float32 of shape (n, n_prepared), and returns an autoencoder trained on them. Its score is
-        `reconstruction_error`, or `mixed_error` with `n_numbers`.
+        `reconstruction_error`, or, with `n_numbers`, the sum of `mixed_errors` over `error_scale_`.
     alarm_rate : float, default 0.01
         Share of normal rows that may raise an alarm, above 0 and at most 0.5.
     n_numbers : int, optional
-        For a network that was trained with `mixed_loss`: the first `n_numbers` prepared columns are
-        numbers, all others one-hot cells.
+        For a `mixed_autoencoder` that was trained with `mixed_loss`: the first `n_numbers` prepared
+        columns are numbers, all others one-hot cells.
 
     Attributes
     ----------
@@ -56,11 +57,18 @@ class Detector:
     columns_ : list of str
         Names of the columns, in the order of training.
     n_train_, n_calibration_ : int
-        Rows that the model was fitted to, and calibration scores.
+        Rows that the model was fitted to at last, and calibration scores.
+    n_trimmed_ : int
+        Training rows that were left out for their high scores.
     n_train_left_out_, n_calibration_left_out_ : int
         Rows among those passed that could not be judged.
     calibration_scores_ : ndarray of float, shape (n_calibration_,)
         In ascending order.
+    error_scale_ : ndarray of float, shape (n_errors,), or None
+        With `n_numbers`: for each column of `mixed_errors` the 99.9 % quantile over the rows that the
+        model was fitted to at last, by which the errors are divided before they are summed, since
+        squared errors and cross-entropies have different units. At least 1e-7, so that a column that
+        was never off in training does not make an infinite score.
     fitted_with_ : dict
         Versions of Python and of the libraries.
     preprocessing_, model_
@@ -101,21 +109,21 @@ class Detector:
     >>> verdicts["verdict"].tolist()
     ['pass', 'alarm', 'no verdict']
     >>> verdicts["reason"].tolist()
-    ['', 'amount 2,950; amount 2,950 above 80.66, the largest seen', 'hour is missing']
+    ['', 'amount 2,950 (above 80.66, the largest seen)', 'hour is missing']
     """
 
     def __init__(self, preprocessing, model, *, alarm_rate=0.01, n_numbers=None):
         if isinstance(preprocessing, type) or not hasattr(preprocessing, "transform"):
             raise ValueError(f"preprocessing is {preprocessing!r}, expected a transformer such as StandardScaler().")
         self.preprocessing, self.model = preprocessing, model
-        self._kind, self.alarm_rate = _kinds.kind_of(model), _alarm_rate(alarm_rate)
+        self._kind, self.alarm_rate = _kinds.kind_of(model), _checks.number(alarm_rate, "alarm_rate", **RATES)
         if n_numbers is not None:
             n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
             if self._kind != "network":
                 raise ValueError(f"n_numbers is {n_numbers}, but the model is a scikit-learn detector: it needs none.")
         self.n_numbers = n_numbers
 
-    def fit(self, x_train, x_calibration):
+    def fit(self, x_train, x_calibration, trim=0.0):
         """Fit the preprocessing and the model, and calibrate.
 
         Parameters
@@ -125,6 +133,12 @@ class Detector:
         x_calibration : DataFrame
             Other rows of the same kind, which neither the preprocessing nor the model has seen, and
             none that a model was chosen by.
+        trim : float, default 0.0
+            Share of the training rows, from 0 to 0.1, that is left out before the model, not the
+            preprocessing, is fitted a second time: those with the highest scores after the first
+            time (for a network with `n_numbers` the plain sum of the errors). Unlabelled rows hold
+            anomalies, and a model that has seen them finds them less odd. Neighbours of a training
+            row are those without itself.
 
         Returns
         -------
@@ -136,8 +150,12 @@ class Detector:
         ValueError
             If a table is not one that can be judged by columns: no names, dates, identifiers, lists,
             or text and numbers in one column; if too few rows can be judged; if both are one table;
-            if the preprocessing gives anything but numbers, or the model no scores.
+            if the preprocessing gives anything but numbers, or the model no scores; if `trim` is out of
+            range.
+        TypeError
+            If `trim` is not a number, or if the function returns no Keras model.
         """
+        trim = _checks.number(trim, "trim", min_val=0, max_val=0.1)
         if x_train is x_calibration:
             raise ValueError("x_train and x_calibration are the same table: calibrate on rows that fit has not seen.")
         if self.model is None:
@@ -152,22 +170,29 @@ class Detector:
         x = _columns.arrange(self._columns, x_train)
         infinite = list(_columns.unfit(self._columns, x))
         if infinite:
-            x = x[~np.isin(np.arange(len(x)), infinite)]
+            x = x.iloc[np.delete(np.arange(len(x)), infinite)]
             self._columns = _columns.learn(x)
         self.preprocessing_ = clone(self.preprocessing).fit(x)
         try:
-            self._width = self._transform(x.iloc[:1]).shape[1]
+            prepared = self._transform(x)
+            self._width = prepared.shape[1]
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"the preprocessing does not give a matrix of numbers: {error}.") from error
-        prepared = np.concatenate([self._prepared(x.iloc[rows])[0] for rows in self._chunks(x)])
         prepared = prepared[np.isfinite(prepared).all(axis=1)]
-        self.n_train_, self.n_train_left_out_ = len(prepared), len(x_train) - len(prepared)
+        self.n_train_left_out_, self.n_trimmed_ = len(x_train) - len(prepared), int(trim * len(prepared))
         if len(prepared) < 2:
             raise ValueError(
                 f"{len(prepared)} of {len(x_train)} training rows are left without missing or infinite values after "
                 "the preprocessing: let it fill the gaps, for instance with a SimpleImputer."
             )
-        self.model_ = _kinds.fitted(self.model, self._kind, prepared, self.n_numbers)
+        self.model_ = _kinds.fitted(self.model, self._kind, prepared)
+        if self.n_trimmed_:
+            order = np.argsort(_kinds.training_scores(self.model_, self._kind, prepared, self.n_numbers), kind="stable")
+            prepared = prepared[np.sort(order[: -self.n_trimmed_])]
+            self.model_ = _kinds.fitted(self.model, self._kind, prepared)
+        self.n_train_, self.error_scale_ = len(prepared), None
+        if self.n_numbers is not None:
+            self.error_scale_ = _kinds.error_scale(self.model_, prepared, self.n_numbers)
         libraries = ["scikit-learn", "numpy", "pandas"] + ["keras", "tensorflow"] * (self._kind == "network")
         self.fitted_with_ = {"python": platform.python_version()} | {name: version(name) for name in libraries}
         return self.calibrate(x_calibration)
@@ -193,7 +218,7 @@ class Detector:
             If fewer rows can be judged than the threshold needs, if columns are missing or of
             another type, or if the detector is not fitted.
         """
-        rate = self.alarm_rate if alarm_rate is None else _alarm_rate(alarm_rate)
+        rate = self.alarm_rate if alarm_rate is None else _checks.number(alarm_rate, "alarm_rate", **RATES)
         scores = self.score(x_calibration)
         judged = np.sort(scores[~np.isnan(scores)])
         try:
@@ -260,20 +285,21 @@ class Detector:
         for rows in self._chunks(x):
             chunk = _columns.arrange(self._columns, x.iloc[rows])
             scores[rows], why = self._scored(chunk)
+            marks = _columns.outside(self._columns, chunk)
             alarms = np.flatnonzero(scores[rows] > self.threshold_)
-            for i, cause in zip(alarms.tolist(), self._causes(chunk.iloc[alarms], scores[rows][alarms]), strict=True):
-                why[i] = [cause]
-            for i, marks in _columns.outside(self._columns, chunk).items():
-                why[i] = why.get(i, []) + marks
-            for i, texts in why.items():
+            falls = self._falls(chunk.iloc[alarms], scores[rows][alarms])
+            for i, fall in zip(alarms.tolist(), falls, strict=True):
+                why[i] = [_columns.causes(chunk.iloc[i], fall, marks.get(i, {}))]
+            for i in why.keys() | marks.keys():
+                texts = why.get(i, []) + [" ".join(words) for words in marks.get(i, {}).values()]
                 reasons[rows.start + i] = "; ".join(texts)
         judged = ~np.isnan(scores)
         p_values = np.full(len(x), np.nan)
         if judged.any():
             p_values[judged] = thresholds.conformal_p_values(self.calibration_scores_, scores[judged])
         verdicts = np.select([~judged, scores > self.threshold_], ["no verdict", "alarm"], "pass")
-        table = {"score": scores, "p_value": p_values, "verdict": verdicts, "reason": reasons}
-        return pd.DataFrame(table, index=x.index).astype({"verdict": "str", "reason": "str"})
+        texts = {"verdict": pd.array(verdicts, dtype="str"), "reason": pd.array(reasons, dtype="str")}
+        return pd.DataFrame({"score": scores, "p_value": p_values} | texts, index=x.index)
 
     def drift(self, x):
         """Compare the columns with those of the training rows, one by one.
@@ -399,8 +425,6 @@ class Detector:
         ValueError
             As `load` does.
         """
-        if not isinstance(bundle, bytes):
-            raise ValueError(f"the bundle is of type {type(bundle).__name__}, expected the bytes from to_bytes.")
         return cls._from_parts(*_bundle.unpack_once(bundle))
 
     @classmethod
@@ -408,13 +432,13 @@ class Detector:
         detector = cls.__new__(cls)
         detector.__dict__.update(meta)
         detector.preprocessing_, detector.model_, detector.calibration_scores_ = preprocessing, model, calibration
+        detector.error_scale_ = meta["error_scale_"] and np.array(meta["error_scale_"])
         detector.preprocessing = clone(preprocessing)
         detector.model = clone(model) if isinstance(model, BaseEstimator) else None
         return detector
 
     @property
     def columns_(self):
-        self._check_fitted("_columns")
         return [column["name"] for column in self._columns]
 
     def _check_fitted(self, attribute="threshold_"):
@@ -430,19 +454,21 @@ class Detector:
     def _scored(self, x):
         """Score arranged rows, NaN for those that cannot be judged, and tell why for each of these."""
         why = _columns.unfit(self._columns, x)
-        rows = np.delete(np.arange(len(x)), list(why))
-        prepared, refusals = self._prepared(x.iloc[rows] if why else x)
-        good, found = np.isfinite(prepared).all(axis=1), np.full(len(rows), np.nan)
-        found[good] = _kinds.scored(self.model_, self._kind, prepared if good.all() else prepared[good], self.n_numbers)
-        bad = np.flatnonzero(~np.isfinite(found))
-        found[bad] = np.nan
-        gaps = _columns.unfit(self._columns, x.iloc[rows[bad]], gaps=True) if len(bad) else {}
+        rows, scores = np.delete(np.arange(len(x)), list(why)), np.full(len(x), np.nan)
+        scores[rows] = self._found(x.iloc[rows] if why else x)
+        bad = rows[np.isnan(scores[rows])]
+        gaps = _columns.unfit(self._columns, x.iloc[bad], gaps=True) if len(bad) else {}
         for j, i in enumerate(bad.tolist()):
-            text = "its score is too large for a number" if good[i] else "the preprocessing gives no finite number"
-            why[int(rows[i])] = [refusals[i]] if i in refusals else gaps.get(j, [text])
-        scores = np.full(len(x), np.nan)
-        scores[rows] = found
+            why[i] = gaps.get(j, ["the preprocessing or the model makes no finite number of it"])
         return scores, why
+
+    def _found(self, x):
+        """Score arranged rows that hold nothing new, NaN where there comes no finite number of it."""
+        prepared = self._prepared(x)
+        good, found = np.isfinite(prepared).all(axis=1), np.full(len(x), np.nan)
+        prepared = prepared if good.all() else prepared[good]
+        found[good] = _kinds.scored(self.model_, self._kind, prepared, self.n_numbers, self.error_scale_)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def _transform(self, x):
         with np.errstate(all="ignore"):
@@ -452,39 +478,31 @@ class Detector:
             return prepared.astype(np.float32 if coarse else np.float64, copy=False)
 
     def _prepared(self, x):
-        """Prepare arranged rows; where the preprocessing refuses some, halve the table to find which."""
-        prepared, refusals, parts, attempts = [], {}, [(0, len(x))], 0
+        """Prepare arranged rows, NaN for those that the preprocessing refuses: halve the table to find them."""
+        prepared, parts, attempts = [], [x], 0
         while parts:
-            start, stop = parts.pop()
-            attempts += 1
+            part, attempts = parts.pop(), attempts + 1
             try:
-                prepared.append(self._transform(x.iloc[start:stop]))
-            except ValueError as error:
-                middle = (start + stop) // 2
-                if stop - start > 1 and attempts < MAX_REFUSALS:
-                    parts += [(middle, stop), (start, middle)]
+                prepared.append(self._transform(part))
+            except ValueError:
+                middle = len(part) // 2
+                if middle and attempts < MAX_ATTEMPTS:
+                    parts += [part.iloc[middle:], part.iloc[:middle]]
                 else:
-                    prepared.append(np.full((stop - start, self._width), np.nan))
-                    refusals |= dict.fromkeys(range(start, stop), f"the preprocessing refuses it: {error}")
-        return prepared[0] if len(prepared) == 1 else np.concatenate(prepared), refusals
+                    prepared.append(np.full((len(part), self._width), np.nan))
+        return prepared[0] if len(prepared) == 1 else np.concatenate(prepared)
 
-    def _causes(self, x, scores):
-        """Name for each alarm the columns whose typical value lowers its score most."""
-        causes, n_columns = [], len(self._columns)
+    def _falls(self, x, scores):
+        """Tell for each row how far its score falls where the typical value takes the place of each column's."""
+        falls, n_columns = [np.empty((0, len(self._columns)))], len(self._columns)
         size = max(1, CHUNK_VALUES // max(n_columns, self._width) // n_columns)
         for start in range(0, len(x), size):
             rows, cells = x.iloc[start : start + size], {}
             for i, column in enumerate(self._columns):
                 kind = float if column["kind"] == "number" else object
-                cells[column["name"]] = np.tile(rows[column["name"]].to_numpy(kind, na_value=np.nan), n_columns)
-                cells[column["name"]][i * len(rows) : (i + 1) * len(rows)] = column["typical"]
-            without = self._scored(pd.DataFrame(cells))[0].reshape(n_columns, -1)
-            falls = np.nan_to_num(scores[start : start + size] - without).clip(min=0).T
-            causes += [_columns.causes(row, fall) for (_, row), fall in zip(rows.iterrows(), falls, strict=True)]
-        return causes
-
-
-def _alarm_rate(value):
-    if _checks.fraction(value, "alarm_rate") > 0.5:
-        raise ValueError(f"alarm_rate is {value}, the share of normal rows that may raise an alarm: at most 0.5.")
-    return float(value)
+                values = np.tile(rows[column["name"]].to_numpy(kind, na_value=np.nan), (n_columns, 1))
+                values[i] = column["typical"]
+                cells[column["name"]] = values.ravel()
+            without = self._found(pd.DataFrame(cells)).reshape(n_columns, -1)
+            falls.append(np.nan_to_num(scores[start : start + size] - without).clip(min=0).T)
+        return np.concatenate(falls)

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -42,7 +43,7 @@ from helpers import (
     conformal_p_values,
     dense_autoencoder,
     mixed_autoencoder,
-    mixed_error,
+    mixed_errors,
     mixed_loss,
     quantile_threshold,
     reconstruction_error,
@@ -51,6 +52,7 @@ from helpers import (
 )
 from helpers._tensorflow import keras
 
+NOT_FINITE = "the preprocessing or the model makes no finite number of it"
 COLUMNS = ["amount", "kind", "hour", "count"]
 
 
@@ -117,15 +119,14 @@ def changed(detector, row=0, **values):
 
 def members(bundle):
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}, archive.comment
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
-def packed(parts, comment=b""):
+def packed(parts):
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for name, part in parts.items():
             archive.writestr(name, part)
-        archive.comment = comment
     return data.getvalue()
 
 
@@ -167,6 +168,95 @@ def test_a_network_is_scored_by_its_error(network):
     np.testing.assert_array_equal(network.score(NIGHT), reconstruction_error(network.model_, prepared))
 
 
+@pytest.mark.parametrize(
+    ("model", "of_training"),
+    [
+        (NearestNeighbors(n_neighbors=3), lambda model, x: model.kneighbors(x, 4)[0][:, 1:].mean(axis=1)),
+        (LocalOutlierFactor(novelty=True), lambda model, x: -model.negative_outlier_factor_),
+        (IsolationForest(n_estimators=10, random_state=0), lambda model, x: -model.score_samples(x)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_trim_leaves_out_the_rows_that_score_highest(model, of_training):
+    detector = Detector(columns(), model).fit(TRAIN, CALIBRATION, trim=0.05)
+    x = columns().fit_transform(TRAIN)
+    own = of_training(type(model)(**model.get_params()).fit(x), x)
+    kept = x[np.sort(np.argsort(own, kind="stable")[:570])]
+    assert (detector.n_train_, detector.n_trimmed_, detector.n_train_left_out_) == (570, 30, 0)
+    expected = Detector(FunctionTransformer(), model).fit(
+        pd.DataFrame(kept).add_prefix("x"), pd.DataFrame(detector.preprocessing_.transform(CALIBRATION)).add_prefix("x")
+    )
+    prepared = pd.DataFrame(detector.preprocessing_.transform(NIGHT)).add_prefix("x")
+    np.testing.assert_allclose(detector.score(NIGHT), expected.score(prepared))
+
+
+def test_trim_trains_a_network_twice_and_scales_by_what_is_left():
+    trained = []
+
+    def fit_mixed(x):
+        set_seed(0)
+        trained.append((x, mixed_autoencoder(2, [3], bottleneck=2, hidden=(8,))))
+        train(trained[-1][1], x, epochs=1, loss=mixed_loss(2))
+        return trained[-1][1]
+
+    x = TRAIN.drop(columns="count")
+    detector = Detector(encoded(), fit_mixed, n_numbers=2)
+    detector.fit(x, CALIBRATION.drop(columns="count"), trim=0.1)
+    (first, model), (second, last) = trained
+    own = mixed_errors(model, first, 2).sum(axis=1)
+    np.testing.assert_array_equal(second, first[np.sort(np.argsort(own, kind="stable")[:540])])
+    np.testing.assert_allclose(detector.error_scale_, np.quantile(mixed_errors(last, second, 2), 0.999, axis=0))
+    assert (detector.n_train_, detector.n_trimmed_) == (540, 60)
+
+
+@pytest.mark.parametrize(("trim", "error"), [(-0.01, ValueError), (0.11, ValueError), ("5 %", TypeError)])
+def test_trim_is_a_small_share(trim, error):
+    with pytest.raises(error, match="trim"):
+        Detector(columns(), LedoitWolf()).fit(TRAIN, CALIBRATION, trim=trim)
+
+
+def encoded():
+    encoder = OneHotEncoder(sparse_output=False)
+    return ColumnTransformer([("numbers", StandardScaler(), ["amount", "hour"]), ("kind", encoder, ["kind"])])
+
+
+def test_a_network_may_take_its_sizes_from_a_preprocessing_fitted_before():
+    """As a lesson does that shows the steps one by one."""
+    x, calibration = (part.drop(columns="count") for part in (TRAIN, CALIBRATION))
+    before = encoded().fit(x)
+    sizes = [len(found) for found in before.named_transformers_["kind"].categories_]
+    seen = []
+
+    def fit_mixed(rows):
+        seen.append(rows)
+        return mixed_autoencoder(rows.shape[1] - sum(sizes), sizes, bottleneck=2)
+
+    detector = Detector(before, fit_mixed, n_numbers=2).fit(x, calibration)
+    np.testing.assert_array_equal(seen[0], before.transform(x).astype(np.float32))
+    assert detector.error_scale_.shape == (3,)
+
+
+def test_a_column_that_was_never_off_keeps_the_score_finite():
+    def fit_mixed(x):
+        network = mixed_autoencoder(2, [3], bottleneck=2)
+        network.set_weights([np.zeros_like(weights) for weights in network.get_weights()])
+        return network
+
+    still = TRAIN.drop(columns="count").assign(hour=0.0)
+    detector = Detector(encoded(), fit_mixed, n_numbers=2).fit(still, CALIBRATION.drop(columns="count"))
+    assert detector.error_scale_[1] == np.float64(1e-7)
+    assert np.isfinite(detector.score(NIGHT)).all()
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "message"), [(1, "n_numbers is 1, but the first part of the model's output has 2"), (0, "0 to 1")]
+)
+def test_a_network_that_does_not_fit_the_numbers_is_refused(n_numbers, message):
+    x, calibration = (part.drop(columns="count") for part in (TRAIN, CALIBRATION))
+    with pytest.raises(ValueError, match=message):
+        Detector(encoded(), lambda x: mixed_autoencoder(2, [3], bottleneck=2), n_numbers=n_numbers).fit(x, calibration)
+
+
 def test_a_mixed_network(tmp_path):
     encoder = OneHotEncoder(sparse_output=False)
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
@@ -181,10 +271,15 @@ def test_a_mixed_network(tmp_path):
 
     detector = Detector(preprocessing, fit_mixed, n_numbers=3).fit(TRAIN, CALIBRATION)
     prepared = detector.preprocessing_.transform(NIGHT)
-    np.testing.assert_array_equal(detector.score(NIGHT), mixed_error(detector.model_, prepared, 3))
+    seen = mixed_errors(detector.model_, detector.preprocessing_.transform(TRAIN), 3)
+    np.testing.assert_allclose(detector.error_scale_, np.quantile(seen, 0.999, axis=0))
+    assert detector.error_scale_.shape == (4,)
+    expected = (mixed_errors(detector.model_, prepared, 3) / detector.error_scale_).sum(axis=1)
+    np.testing.assert_allclose(detector.score(NIGHT), expected, rtol=1e-6)
     detector.save(tmp_path / "mixed.zip")
     again = Detector.load(tmp_path / "mixed.zip")
     assert again.n_numbers == 3
+    assert again.error_scale_.tolist() == detector.error_scale_.tolist()
     assert again.score(NIGHT).tolist() == detector.score(NIGHT).tolist()
     with pytest.raises(ValueError, match="a network that was loaded cannot be fitted again"):
         again.fit(TRAIN, CALIBRATION)
@@ -250,7 +345,7 @@ def test_a_night_adds_up(forest):
         ({"hour": -np.inf}, "hour is infinite"),
         ({"kind": "parking"}, "kind: category 'parking' never seen in training"),
         ({"kind": ""}, "kind: category '' never seen in training"),
-        ({"amount": -7.0}, "the preprocessing gives no finite number; amount -7 below"),
+        ({"amount": -7.0}, f"{NOT_FINITE}; amount -7 below"),
         (dict.fromkeys(COLUMNS, np.nan), "amount is missing; hour is missing; kind is missing"),
         ({"kind": "parking", "amount": np.nan}, "amount is missing; kind: category 'parking' never seen in training"),
     ],
@@ -275,11 +370,10 @@ def test_a_number_outside_all_of_training_is_marked(request, kind):
     largest, smallest = TRAIN["amount"].max(), TRAIN["amount"].min()
     row = changed(request.getfixturevalue(kind), amount=9000.0)
     assert row["verdict"] in ("alarm", "pass")
-    assert f"amount 9,000 above {largest:,.2f}, the largest seen" in row["reason"]
-    assert (
-        f"amount 0 below {smallest:.4g}, the smallest seen"
-        in changed(request.getfixturevalue(kind), amount=0)["reason"]
-    )
+    assert re.search(rf"amount 9,000 \(?above {largest:,.2f}, the largest seen", row["reason"])
+    row = changed(request.getfixturevalue(kind), amount=0)
+    assert re.search(rf"amount 0 \(?below {smallest:.4g}, the smallest seen", row["reason"])
+    assert row["reason"].count("amount") == 1
     assert changed(request.getfixturevalue(kind), amount=largest)["reason"].count("seen") == 0
 
 
@@ -287,13 +381,10 @@ def test_a_score_too_large_for_a_number_is_no_verdict(network):
     x = NIGHT.assign(count=np.where(NIGHT.index == 3, 1e300, NIGHT["count"]))
     plain = Detector(make_pipeline(SimpleImputer(), StandardScaler()), fit_network)
     plain.fit(TRAIN.drop(columns="kind"), CALIBRATION.drop(columns="kind"))
-    for value, reason in (
-        (1e300, "the preprocessing gives no finite number"),
-        (1e30, "its score is too large for a number"),
-    ):
+    for value, shown in ((1e300, "1e+300"), (1e30, "1e+30")):
         row = plain.judge(NIGHT.assign(count=value).iloc[:1]).iloc[0]
         assert row["verdict"] == "no verdict"
-        assert row["reason"].startswith(f"{reason}; count 1e+{len(str(int(value))) - 1} above")
+        assert row["reason"].startswith(f"{NOT_FINITE}; count {shown} above")
     assert network.judge(x).loc[3, "verdict"] in ("alarm", "pass")  # after log1p it is a number like others
 
 
@@ -301,9 +392,15 @@ def test_the_reason_names_the_columns_that_made_the_score(plain):
     x = pd.DataFrame({"a": [0.0, 9.0, 0.1, 3.0], "b": [0.1, 0.2, -8.0, -3.0]})
     verdicts = plain.judge(x)
     assert verdicts["verdict"].tolist() == ["pass", "alarm", "alarm", "alarm"]
-    causes = verdicts["reason"].str.split(";").str[0].tolist()
+    causes = verdicts["reason"].str.replace(r" \(.*?\)", "", regex=True).tolist()
     assert causes[:3] == ["", "a 9", "b -8"]
     assert causes[3] in ("a 3, b -3", "b -3, a 3")  # each is usual, and each fits the other badly
+
+
+def test_the_reason_of_an_alarm_names_a_column_once(plain):
+    low, high = (plain._columns[0]["values"][i] for i in (0, -1))
+    reason = plain.judge(pd.DataFrame({"a": [9.0, -9.0], "b": [0.0, 0.0]}))["reason"].tolist()
+    assert reason == [f"a 9 (above {high:.4g}, the largest seen)", f"a -9 (below {low:.4g}, the smallest seen)"]
 
 
 def test_an_alarm_without_a_single_cause(rng):
@@ -328,7 +425,10 @@ def test_reasons_name_three_columns_at_most(rng):
     x = pd.DataFrame(rng.normal(size=(600, 6)), columns=list("abcdef"))
     detector = Detector(StandardScaler(), LedoitWolf()).fit(x[:300], x[300:])
     reason = detector.judge(pd.DataFrame([[5.0, 5, 5, 5, 5, 5]], columns=list("abcdef")))["reason"].item()
-    assert reason.split(";")[0].count(",") == 2
+    named, others = reason.split("; ", 1)
+    assert re.fullmatch(r"(\w 5 \(above [\d.]+, the largest seen\)(, |$)){3}", named)
+    assert others.count("; ") == 2
+    assert sorted(re.findall(r"\b[a-f]\b", reason)) == list("abcdef")
 
 
 # Tables as they come
@@ -350,7 +450,7 @@ def test_an_empty_night(forest):
         pd.testing.assert_series_equal(verdicts.dtypes, forest.judge(NIGHT).dtypes)
         assert forest.score(x).shape == (0,)
         assert forest.drift(x).isna().all()
-    with pytest.raises(ValueError, match=r"x lacks the columns \['kind'\]"):
+    with pytest.raises(ValueError, match=r"lacks \['kind'\]"):
         forest.judge(header.drop(columns="kind"))
 
 
@@ -404,12 +504,7 @@ def test_booleans_and_integers_are_numbers(rng):
     # The encoder refuses a number that it has never seen; the night goes on.
     night = detector.judge(x.assign(day=np.where(x.index == 77, 9, x["day"])))
     assert np.flatnonzero(night["verdict"] == "no verdict").tolist() == [77]
-    assert (
-        night["reason"]
-        .iloc[77]
-        .startswith("the preprocessing refuses it: Found unknown categories [9]".replace("[9]", ""))
-    )
-    assert night["reason"].iloc[77].endswith("day 9 above 6, the largest seen")
+    assert night["reason"].iloc[77] == f"{NOT_FINITE}; day 9 above 6, the largest seen"
     # A night of such rows ends in time, too.
     assert detector.judge(x.assign(day=9))["verdict"].eq("no verdict").all()
 
@@ -459,13 +554,16 @@ def test_rows_left_out_are_counted():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x: x.drop(columns=["kind"]), r"x lacks the columns \['kind'\] and has \[\], unknown"),
-        (lambda x: x.rename(columns={"amount": "Amount"}), r"lacks the columns \['amount'\] and has \['Amount'\]"),
+        (lambda x: x.drop(columns=["kind"]), r"x must have each column once, but lacks \['kind'\] .* has \[\],"),
+        (
+            lambda x: x.rename(columns={"amount": "Amount"}),
+            r"lacks \['amount'\] or has them twice; it has \['Amount'\]",
+        ),
         (
             lambda x: x.assign(amount="12,50"),
             "column 'amount' held number .* text, such as '12,50', in 300 of 300 rows",
         ),
-        (lambda x: x.assign(amount=x["amount"].astype(str)), "column 'amount' .* that must be converted first"),
+        (lambda x: x.assign(amount=x["amount"].astype(str)), "text, such as '.*', in 300 of 300 rows: .*pd.to_numeric"),
         (lambda x: x.assign(amount=x["amount"].astype(object).where(x.index > 2, "n/a")), "'n/a', in 3 of 300 rows"),
         (
             lambda x: x.assign(hour=pd.Timestamp("2025-01-01")),
@@ -476,7 +574,7 @@ def test_rows_left_out_are_counted():
             lambda x: x.assign(kind=7),
             "column 'kind' held category values .* int64 values, such as 7: .* such as 'shop'",
         ),
-        (lambda x: pd.concat([x, x[["hour"]]], axis=1), "x has the column 'hour' twice"),
+        (lambda x: pd.concat([x, x[["hour"]]], axis=1), r"lacks \['hour'\] or has them twice"),
         (lambda x: x.to_numpy(), "x is of type ndarray, expected a pandas DataFrame: name the columns"),
         (lambda x: None, "x is of type NoneType"),
     ],
@@ -492,14 +590,20 @@ def test_a_wrong_table_is_refused_by_name(forest, change, message):
     [
         (
             lambda x: x.assign(time=pd.Timestamp("2025-01-01")),
-            "column 'time' holds datetime64.* take the hour and the weekday",
+            "column 'time' holds 1 different datetime64.* take the hour and the weekday",
         ),
         (lambda x: x.assign(gone=np.nan), "column 'gone' holds no finite number in any row"),
-        (lambda x: x.assign(gone=None), "column 'gone' holds 0 different texts"),
-        (lambda x: x.assign(card=[f"c{i}" for i in range(len(x))]), "'card' holds 600 different texts in 600 rows"),
-        (lambda x: x.assign(odd=[[1]] * len(x)), "unhashable|column 'odd' holds object values"),
-        (lambda x: x.assign(odd=["a", 1] * 300), "column 'odd' holds object values, neither all numbers nor all text"),
-        (lambda x: x.assign(zip=pd.Categorical([1, 2] * 300)), "column 'zip' holds category values, .* with .astype"),
+        (lambda x: x.assign(gone=None), "column 'gone' holds 0 different object values"),
+        (
+            lambda x: x.assign(card=[f"c{i}" for i in range(len(x))]),
+            "'card' holds 600 different str values in 600 rows, .* identifiers",
+        ),
+        (lambda x: x.assign(odd=[[1]] * len(x)), "unhashable|column 'odd' holds .* object values"),
+        (lambda x: x.assign(odd=["a", 1] * 300), "column 'odd' holds 2 different object values .* neither all numbers"),
+        (
+            lambda x: x.assign(zip=pd.Categorical([1, 2] * 300)),
+            "column 'zip' holds 2 different category values .* with .astype",
+        ),
         (lambda x: x.set_axis([0, 1, 2, 3], axis=1), "x_train has shape .* and a column 0: .* names, which are text"),
         (lambda x: x.set_axis(["a", "a", "b", "c"], axis=1), "and a column 'a'"),
         (lambda x: x[:0], r"x_train has shape \(0, 4\)"),
@@ -520,8 +624,8 @@ def test_a_training_table_is_refused_by_name(change, message):
         ((StandardScaler(), dense_autoencoder(2, 1)), ValueError, "a function that trains a network"),
         ((StandardScaler, LedoitWolf()), ValueError, "preprocessing is <class .* such as StandardScaler()"),
         ((None, LedoitWolf()), ValueError, "preprocessing is None"),
-        ((StandardScaler(), LedoitWolf(), 0), ValueError, "alarm_rate is 0"),
-        ((StandardScaler(), LedoitWolf(), 0.99), ValueError, "alarm_rate is 0.99, .* at most 0.5"),
+        ((StandardScaler(), LedoitWolf(), 0), ValueError, "alarm_rate == 0"),
+        ((StandardScaler(), LedoitWolf(), 0.99), ValueError, "alarm_rate == 0.99, must be <= 0.5"),
         ((StandardScaler(), LedoitWolf(), "1 %"), TypeError, "alarm_rate must be an instance"),
         ((StandardScaler(), LedoitWolf(), 0.01, 2), ValueError, "n_numbers is 2, but the model is a scikit-learn"),
         ((StandardScaler(), fit_network, 0.01, -1), ValueError, "n_numbers == -1"),
@@ -548,7 +652,7 @@ def test_fit_refuses_what_cannot_work():
         Detector(FunctionTransformer(partial(np.mean, axis=1)), LedoitWolf()).fit(numbers, calibration)
     with pytest.raises(ValueError, match=r"0 of 600 training rows are left .* SimpleImputer"):
         Detector(StandardScaler(), LedoitWolf()).fit(numbers.where(np.arange(600)[:, None] % 2 == [0, 1]), calibration)
-    with pytest.raises(ValueError, match=r"takes rows of shape \(5,\) .* gives rows of shape \(2,\)"):
+    with pytest.raises(ValueError, match=r"takes rows of shape \(5,\), .* gives rows of shape \(2,\)"):
         Detector(StandardScaler(), lambda x: dense_autoencoder(5, 1)).fit(numbers, calibration)
     with pytest.raises(TypeError, match=r"model is of type NoneType, expected a keras\.Model"):
         Detector(StandardScaler(), lambda x: None).fit(numbers, calibration)
@@ -562,7 +666,7 @@ def test_nothing_works_before_it_is_fitted(tmp_path):
     # A fit that fails leaves no half of an older one behind.
     numbers, calibration = TRAIN[["amount", "hour"]], CALIBRATION[["amount", "hour"]]
     detector.fit(numbers, calibration)
-    with pytest.raises(ValueError, match="lacks the columns"):
+    with pytest.raises(ValueError, match="must have each column once"):
         detector.fit(TRAIN, calibration)
     with pytest.raises(NotFittedError):
         detector.judge(calibration)
@@ -642,7 +746,7 @@ def test_another_process_gives_equal_verdicts(forest, network, tmp_path):
 
 def test_the_file_is_one_and_holds_no_pickle(forest, network, tmp_path):
     for detector, model in ((forest, "model.skops"), (network, "model.keras")):
-        parts, _ = members(detector.to_bytes())
+        parts = members(detector.to_bytes())
         assert sorted(parts) == ["calibration.npy", "meta.json", model, "preprocessing.skops"]
         assert json.loads(parts["meta.json"])["format"] == _bundle.FORMAT
         np.load(io.BytesIO(parts["calibration.npy"]), allow_pickle=False)
@@ -673,8 +777,6 @@ def test_a_process_unpacks_the_same_bytes_once(forest, monkeypatch):
     first = Detector.from_bytes(bundle)
     monkeypatch.setattr(_bundle, "_checked", None)
     assert Detector.from_bytes(bytes(bytearray(bundle))).model_ is first.model_
-    with pytest.raises(ValueError, match="the bundle is of type str"):
-        Detector.from_bytes("detector.zip")
 
 
 def test_every_kind_of_damage_is_refused(forest, tmp_path, rng):
@@ -700,20 +802,22 @@ def test_every_kind_of_damage_is_refused(forest, tmp_path, rng):
 
 
 def test_a_changed_member_is_named(forest):
-    parts, comment = members(forest.to_bytes())
-    assert Detector.from_bytes(packed(parts, comment)).threshold_ == forest.threshold_
+    parts = members(forest.to_bytes())
+    assert Detector.from_bytes(packed(parts)).threshold_ == forest.threshold_
     meta = json.loads(parts["meta.json"])
 
     def loaded(**changes):
-        return Detector.from_bytes(packed({name: part for name, part in (parts | changes).items() if part}, comment))
+        return Detector.from_bytes(packed({name: part for name, part in (parts | changes).items() if part}))
 
     def with_meta(**changes):
         return loaded(**{"meta.json": json.dumps(meta | changes).encode()})
 
     cases = [
-        (lambda: loaded(**{"calibration.npy": parts["calibration.npy"][:-1] + b"\0"}), "calibration.npy changed"),
-        (lambda: loaded(**{"model.skops": parts["preprocessing.skops"]}), "model.skops changed"),
-        (lambda: with_meta(threshold_=0.0), "meta.json changed"),
+        (
+            lambda: loaded(**{"calibration.npy": parts["calibration.npy"][:-1] + b"\0"}),
+            "calibration.npy is not what was written",
+        ),
+        (lambda: loaded(**{"model.skops": parts["preprocessing.skops"]}), "model.skops is not what was written"),
         (lambda: with_meta(format=99), "of format 99, and this package reads format 1"),
         (
             lambda: with_meta(fitted_with_={"scikit-learn": "1.2.3"}),
@@ -723,8 +827,8 @@ def test_a_changed_member_is_named(forest):
         (lambda: with_meta(fitted_with_=None), "cannot be loaded"),
         (lambda: loaded(**{"meta.json": b"[]"}), "no file of a Detector"),
         (lambda: loaded(**{"meta.json": None}), "no file of a Detector"),
-        (lambda: loaded(**{"calibration.npy": None}), "it holds meta.json, .* instead of calibration.npy, meta.json"),
-        (lambda: loaded(**{"model.pkl": pickle.dumps(print)}), "it holds .*model.pkl.* instead of"),
+        (lambda: loaded(**{"calibration.npy": None}), "calibration.npy is not what was written .*gone"),
+        (lambda: loaded(**{"model.pkl": pickle.dumps(print)}), "model.pkl is not what was written .*added"),
         (lambda: Detector.from_bytes(b"PK"), "no file of a Detector"),
     ]
     for load, message in cases:
@@ -751,14 +855,13 @@ def resealed(parts):
     """Pack changed members with digests that fit, as somebody would who means it."""
     meta = json.loads(parts["meta.json"])
     meta["sha256"] = {name: _bundle._digest(part) for name, part in parts.items() if name != "meta.json"}
-    text = json.dumps(meta).encode()
-    return packed(parts | {"meta.json": text}, _bundle._digest(text).encode())
+    return packed(parts | {"meta.json": json.dumps(meta).encode()})
 
 
 def test_types_that_are_not_on_the_list_are_refused_by_name(forest, tmp_path):
     from skops.io import dumps
 
-    parts, _ = members(forest.to_bytes())
+    parts = members(forest.to_bytes())
     assert Detector.from_bytes(resealed(parts)).threshold_ == forest.threshold_
     evil = dumps(FunctionTransformer(subprocess.run))
     with pytest.raises(ValueError, match=r"it holds subprocess\.run, which is not on the list of types"):

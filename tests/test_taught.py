@@ -64,7 +64,7 @@ def described(model):
         ("dense_autoencoder", {"n_features": 5, "bottleneck": 3, "hidden": (8, 6), "output_activation": "sigmoid"}),
         ("dense_autoencoder", {"n_features": 4, "bottleneck": 1, "hidden": ()}),
         ("mixed_autoencoder", {"n_numbers": 3, "category_sizes": [2, 5], "bottleneck": 2}),
-        ("mixed_autoencoder", {"n_numbers": 4, "category_sizes": [], "bottleneck": 1, "hidden": (), "noise_std": 0.0}),
+        ("mixed_autoencoder", {"n_numbers": 4, "category_sizes": [], "bottleneck": 1, "hidden": ()}),
         ("mixed_autoencoder", {"n_numbers": 0, "category_sizes": [3, 4], "bottleneck": 2, "hidden": (8, 4)}),
         ("conv_autoencoder", {}),
         ("conv_autoencoder", {"shape": (16, 8, 3), "filters": (4, 6, 5), "bottleneck": 7}),
