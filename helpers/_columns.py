@@ -178,9 +178,10 @@ def _category(values):
 def _numbers(columns, x):
     """Return the numeric columns and the matrix of their values, NaN where missing."""
     chosen = [column for column in columns if column["kind"] == "number"]
-    if len(chosen) < len(columns):
-        x = x[[column["name"] for column in chosen]]
-    return chosen, x.to_numpy(np.float64, na_value=np.nan)
+    if len(chosen) == len(columns):
+        return chosen, x.to_numpy(np.float64, na_value=np.nan)
+    cells = [x[column["name"]].to_numpy(np.float64, na_value=np.nan) for column in chosen]
+    return chosen, np.array(cells, np.float64).reshape(len(chosen), len(x)).T
 
 
 def _shares(values, grid):
