@@ -67,8 +67,8 @@ ENCODERS = {
 
 def to_numbers(encoder):
     amounts = make_pipeline(
-        FunctionTransformer(np.log1p, feature_names_out="one-to-one"),
         SimpleImputer(strategy="median"),
+        FunctionTransformer(np.log1p, feature_names_out="one-to-one"),
         StandardScaler(),
     )
     clock = SplineTransformer(knots=np.linspace(0, 24, 5)[:, None], extrapolation="periodic")

@@ -20,7 +20,8 @@ twice is judged twice, and counted as repeated. More columns than needed do no h
 
 Exit codes: 0, the promise is kept. 1, it is broken: more alarms than chance explains, tonight or
 over the last 30 nights under this detector. 2, nothing was judged: the file or the detector is
-missing or not what it should be (and nothing is written), or over half of the rows got no verdict.
+missing or not what it should be, a column is empty in all rows (and nothing is written), or over
+half of the rows got no verdict. A file without rows is a night without rows: 0.
 """
 
 import argparse
@@ -78,6 +79,8 @@ def night(bundle, file, out):
     if not lines:
         raise ValueError(f"{file} is empty, it has not even a header")
     rows, table, malformed = prepare(lines)
+    if empty := [name for name in table if len(table) and table[name].isna().all()]:
+        raise ValueError(f"{', '.join(empty)}: empty in all {len(table)} rows")
     judged = detector.judge(table)
     alarm, passed, silent = (judged["verdict"] == v for v in ("alarm", "pass", "no verdict"))
     n, n_judged = len(lines) - 1, int(alarm.sum() + passed.sum())

@@ -116,8 +116,10 @@ def shown(value):
     """Write a value as a reason shows it."""
     if isinstance(value, str):
         return repr(value)
-    if np.isnan(value):
+    if pd.isna(value):
         return "missing"
+    if isinstance(value, bool | np.bool_):
+        return str(value)
     if value == round(value) and abs(value) < 1e15:
         return f"{value:,.0f}"
     return f"{value:,.2f}" if 100 <= abs(value) < 1e15 else f"{value:.4g}"

@@ -509,6 +509,16 @@ def test_booleans_and_integers_are_numbers(rng):
     assert detector.judge(x.assign(day=9))["verdict"].eq("no verdict").all()
 
 
+def test_a_boolean_stands_in_a_reason(rng):
+    x = pd.DataFrame({"flag": np.arange(500) < 2, "day": rng.normal(size=500)})
+    x = x.sample(frac=1, random_state=0)
+    detector = Detector(StandardScaler(), LedoitWolf()).fit(x[:250], x[250:])
+    night = detector.judge(pd.DataFrame({"flag": [True, False], "day": [50.0, 50.0]}))
+    assert (night["verdict"] == "alarm").all()
+    flagged = detector.judge(pd.DataFrame({"flag": [True], "day": [0.0]}).astype({"flag": "boolean"}))
+    assert "flag True" in flagged["reason"].iloc[0]
+
+
 def test_categories_with_gaps_and_another_encoder(rng):
     train_, calibration = (x.assign(kind=x["kind"].where(rng.random(len(x)) > 0.1)) for x in (TRAIN, CALIBRATION))
     encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), OrdinalEncoder())

@@ -292,6 +292,16 @@ def test_more_columns_do_no_harm(night, out):
     pd.testing.assert_frame_equal(after[before.columns.drop("score")], before.drop(columns="score"))
 
 
+def test_a_column_that_is_empty_all_night_is_no_night(night, out):
+    lines = [line.split(b",") for line in lines_of(50, seed=1)]
+    place = HEADER.strip().split(b",").index(b"sum_24h")
+    gone = [b",".join([*line[:place], b"" if line[place + 1 :] else b"\n", *line[place + 1 :]]) for line in lines]
+    code, said = night(HEADER + b"".join(gone))
+    assert code == 2
+    assert "sum_24h: empty in all 50 rows" in said
+    assert not out.exists()
+
+
 def test_a_transaction_that_comes_twice_is_judged_twice(night, out):
     night(HEADER + ROW + ROW + ROW)
     entry = log_of(out).loc[DAY]

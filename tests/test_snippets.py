@@ -26,7 +26,7 @@ def more_of_a_table(original, n, rng):
     """Draw rows of a table of mixed columns, and move their numbers a little."""
     rows = original.iloc[rng.integers(len(original), size=n)].reset_index(drop=True)
     numbers = rows.columns[[kind.kind in "fi" for kind in rows.dtypes]]
-    rows[numbers] += 0.1 * original[numbers].std() * rng.normal(size=(n, len(numbers)))
+    rows[numbers] += 0.1 * original[numbers].std().to_numpy() * rng.normal(size=(n, len(numbers)))
     return rows
 
 
