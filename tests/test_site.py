@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
+from browsers import set_width, shown, wait_for
 
 from conftest import ROOT
 
@@ -20,16 +21,6 @@ pytest.importorskip("myst_nb", reason="the site's packages are not installed")
 BeautifulSoup = pytest.importorskip("bs4", reason="the site's packages are not installed").BeautifulSoup
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-CHROMIUM_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 OTHER_HOST = re.compile(r"(https?:)?//")
 STYLE_FROM_OTHER_HOST = re.compile(r"""(@import\s+|url\()['"]?(https?:)?//""")
 SCRIPT_HOSTS = re.compile(r"jsdelivr|cdnjs|unpkg|googleapis|gstatic|mathjax@")
@@ -255,40 +246,6 @@ def address(site):
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed")
-    program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    driver = shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("No Chromium with chromedriver is installed: the site is not tried in a browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in [*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SE_OFFLINE", "true")  # Selenium must not download another driver
-        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    yield browser
-    browser.quit()
-
-
-def set_width(browser, width):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def wait_for(browser, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, 20).until(condition)
-
-
-def shown(browser, selector):
-    return next((e for e in browser.find_elements("css selector", selector) if e.is_displayed()), None)
 
 
 def test_search_finds_a_page(browser, address):

@@ -4,6 +4,7 @@ import base64
 import sys
 
 import claims
+import curriculum
 import nbformat
 from execute import ROOT, arguments, clean, execute_each, find_notebooks
 
@@ -19,6 +20,7 @@ def refresh(only):
             nbformat.write(notebook, path)
             store_readme_figure(notebook, path.stem)
     claims.render()  # it marks what is older than its notebook
+    curriculum.render()
     return 1 if failed else 0
 
 

@@ -1,11 +1,13 @@
 """Write copies without outputs and with folded answers to build/workshop, so that participants predict first."""
 
+import shutil
 import sys
 
 import nbformat
 from execute import BUILD, NOTEBOOKS, arguments, find_notebooks
 
 COPIES = BUILD / "workshop"
+START = "START_HERE.md"
 
 
 def workshop(only):
@@ -19,6 +21,8 @@ def workshop(only):
         target = COPIES / path.relative_to(NOTEBOOKS)
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
+    if (NOTEBOOKS / START).exists():
+        shutil.copy(NOTEBOOKS / START, COPIES / START)
     print(f"Copies without outputs are in {COPIES}")
     return 0
 
