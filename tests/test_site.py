@@ -1,6 +1,7 @@
 """The site: built from the stored notebooks, checked page by page, and used in a real browser."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,9 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+import claim_pictures
 import nbformat
 import pytest
 from browsers import set_width, shown, wait_for
@@ -104,7 +106,7 @@ def pages(site):
 def test_every_notebook_and_page_is_there_and_nothing_else(pages):
     stored = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks" / "solutions").glob("*.ipynb")]
     stored += [ROOT / "benchmarks" / "README.md", ROOT / "benchmarks" / "claims.md"]
-    stored += [path for path in (ROOT / "docs" / "glossary.md", ROOT / "docs" / "workshop.md") if path.exists()]
+    stored += [*(ROOT / "docs").glob("*.md"), ROOT / "notebooks" / "START_HERE.md"]
     expected = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in stored}
     expected |= {"index.html", "search.html", "notebooks/99_form.html", "notebooks/solutions/index.html"}
     assert expected <= set(pages)
@@ -170,13 +172,77 @@ def test_code_is_folded_and_formulas_are_drawn_by_the_browser(pages):
     assert "a bar of progress" in page.article.get_text()
 
 
+def records():
+    for path in sorted((ROOT / "benchmarks" / "claims").rglob("*.json")):
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_claim_has_its_bar_its_picture_and_its_place(pages):
+    page = pages["benchmarks/claims.html"]
+    rows = page.select("table:has(svg.claim) tbody tr")
+    assert len(rows) == sum(len(record["claims"]) for record in records())
+    for row in rows:
+        section, claim, bar, picture, _ = row.find_all("td")
+        goal = urlsplit(section.a["href"])
+        name = os.path.normpath(f"benchmarks/{goal.path}")
+        place = pages[name].find(id=goal.fragment)
+        text = claim.get_text().split(" · ")[0]
+        following = place.find_next(class_="cell_output")
+        assert text.replace("’", "'")[:20] in following.get_text(), f"{name}: {text}"
+        assert "median" in picture.svg["aria-label"]
+        assert bar.get_text() in picture.svg["aria-label"]
+        assert picture.svg.select("circle")
+
+
+def test_lessons_lead_back_to_their_claims(pages):
+    known = {tag["id"] for tag in pages["benchmarks/claims.html"].select("[id]")}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = [cell for cell in nbformat.read(path, 4).cells if "claims" in cell.metadata.get("tags", [])]
+        page = pages[path.relative_to(ROOT).with_suffix(".html").as_posix()]
+        links = [link["href"] for link in page.select("article a[href*='benchmarks/claims.html#claims-']")]
+        assert len(links) == len(cells)
+        assert {urlsplit(link).fragment for link in links} <= known
+
+
+def test_a_picture_shows_where_its_claim_holds():
+    svg = BeautifulSoup(claim_pictures.picture([0.9, 0.95, 1.0], {"at_least": 0.8}), "html.parser").svg
+    assert svg["aria-label"] == "3 seeds from 0.9 to 1, median 0.95; bar ≥ 0.8"
+    bar, median = float(svg.select_one("line.bar")["x1"]), float(svg.select_one("line.median")["x1"])
+    assert bar < min(float(dot["cx"]) for dot in svg.select("circle")) < median
+    assert float(svg.rect["x"]) == bar
+    both = BeautifulSoup(claim_pictures.picture([0.0], {"at_least": -1, "at_most": 1}), "html.parser").svg
+    assert len(both.select("line.bar")) == 2
+    alone = BeautifulSoup(claim_pictures.picture([2.0], {"at_least": 2.0}), "html.parser").svg
+    assert 0 < float(alone.select_one("line.median")["x1"]) < claim_pictures.WIDTH
+
+
+def test_quoted_numbers_are_filled_in(pages):
+    for name in ("docs/which_method.html", "docs/when_it_goes_wrong.html", "docs/workshop.html"):
+        text = pages[name].article.get_text()
+        assert "{{" not in text
+    assert "1.8" in pages["docs/which_method.html"].article.get_text()
+    assert "{{" in (ROOT / "docs" / "which_method.md").read_text(encoding="utf-8")
+
+
+def test_each_branch_names_what_it_was_measured_on(pages):
+    """Every branch leads to a section of a lesson, or says that it was not measured."""
+    table, *_ = pages["docs/which_method.html"].select("article table")
+    for row in table.select("tbody tr"):
+        branch = pages["docs/which_method.html"].find(id=row.a["href"].removeprefix("#"))
+        while branch.name != "section":
+            branch = branch.parent
+        evidence = row.find_all("td")[-1].get_text()
+        assert re.search(r"\b(one|two|five|six|ten)\b", evidence) or "not measured" in evidence
+        assert branch.select("a[href*='notebooks/'][href*='#']"), row.a.get_text()
+
+
 @pytest.fixture
 def project(tmp_path):
     """Lay out a small project with the site's tool and settings and one notebook."""
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "build_site.py", tmp_path / "tools")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "docs" / "_static", tmp_path / "docs" / "_static")
-    shutil.copy(ROOT / "docs" / "conf.py", tmp_path / "docs")
+    for name in ("conf.py", "scorer.js"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     (tmp_path / "README.md").write_text(
         "# Front\n\n```mermaid\nflowchart LR\n```\n\n[one](notebooks/01_one.ipynb), [solved](notebooks/solutions), "
         "[code](tools), [tool](tools/build_site.py), [data](data/NOTE.md), "
@@ -259,6 +325,28 @@ def test_search_finds_a_page(browser, address):
     result.click()
     wait_for(browser, lambda b: "search.html" not in b.current_url)
     assert "threshold" in browser.find_element("css selector", "article").text.lower()
+
+
+QUESTIONS = {
+    "how to set a threshold": "docs/which_method.html#how-to-set-a-threshold",
+    "average precision": "docs/glossary.html",
+    "what is average precision": "docs/glossary.html",
+    "own data": "docs/which_method.html#where-to-put-your-own-data",
+    "where to put my own data": "docs/which_method.html#where-to-put-your-own-data",
+    "GAN verdict fails": "docs/when_it_goes_wrong.html#why-the-gan-s-verdict-fails",
+    "why the GAN's verdict fails": "docs/when_it_goes_wrong.html#why-the-gan-s-verdict-fails",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_search_answers_what_readers_ask(browser, address, question):
+    set_width(browser, 1200)
+    browser.get(f"{address}search.html?q={quote(question)}")
+    wait_for(browser, lambda b: b.find_elements("css selector", "#search-results li a"))
+    wait_for(browser, lambda b: "finished" in b.find_element("css selector", "#search-results").text)
+    found = [link.get_attribute("href") for link in browser.find_elements("css selector", "#search-results li > a")]
+    first = [link.split("?")[0].removeprefix(address) for link in found[:5]]
+    assert any(link.startswith(QUESTIONS[question].split("#")[0]) for link in first), found[:8]
 
 
 def test_a_folded_cell_opens_on_a_click(browser, address):

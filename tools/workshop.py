@@ -1,9 +1,10 @@
-"""Write copies without outputs and with folded answers to build/workshop, so that participants predict first."""
+"""Write copies without outputs and with folded answers, and slides, to build/workshop, so that people predict first."""
 
 import shutil
 import sys
 
 import nbformat
+import slides
 from execute import BUILD, NOTEBOOKS, arguments, find_notebooks
 
 COPIES = BUILD / "workshop"
@@ -23,7 +24,9 @@ def workshop(only):
         nbformat.write(notebook, target)
     if (NOTEBOOKS / START).exists():
         shutil.copy(NOTEBOOKS / START, COPIES / START)
-    print(f"Copies without outputs are in {COPIES}")
+    lessons = [path for path in find_notebooks(only) if path.parent == NOTEBOOKS]
+    slides.write(lessons, COPIES / "slides")
+    print(f"Copies without outputs, and slides, are in {COPIES}")
     return 0
 
 
