@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 import urllib.request
 
@@ -206,6 +207,7 @@ def test_lab_shows_its_start_page_and_asks_nothing(running_lab, browser):
     assert "Start here" in page.text
     assert wait_for(browser, lambda b: shown(b, ".jp-RenderedMarkdown table a[href*='01_tabular']"))
     assert "tree/START_HERE.md" in browser.current_url
+    time.sleep(3)  # questions pop up late
     assert "news" not in browser.find_element("css selector", "body").text.lower()
     assert not browser.find_elements("css selector", ".Toastify__toast")
 
