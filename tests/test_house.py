@@ -27,11 +27,11 @@ START = (ROOT / "notebooks" / "START_HERE.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-@pytest.mark.parametrize(("page", "to_notebooks"), [("README.md", "notebooks/"), ("notebooks/START_HERE.md", "")])
-def test_tables_say_what_notebooks_and_records_say(page, to_notebooks):
+@pytest.mark.parametrize("page", curriculum.PAGES)
+def test_tables_say_what_notebooks_and_records_say(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    assert curriculum.fill(text, to_notebooks) == text, f"run: python tools/curriculum.py (for {page})"
-    assert "curriculum, made by" in text
+    assert curriculum.fill(text, curriculum.PAGES[page]) == text, f"run: python tools/curriculum.py (for {page})"
+    assert "made by tools/curriculum.py" in text
 
 
 def test_every_lesson_is_listed_with_its_question_and_minutes():

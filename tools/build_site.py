@@ -11,6 +11,7 @@ from pathlib import Path
 import claim_pictures
 import measured
 import nbformat
+import slides
 from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +26,7 @@ LINK = re.compile(
 # Terms as GitHub shows them, and what becomes of them: entries that the search knows.
 TERM = re.compile(r"^(?P<term>\S.*)\n: (?P<text>.+)$", re.MULTILINE)
 LESSON = re.compile(r"(?<=[(\s])(?P<number>\d\d)(?=[,)])")
+SLIDES = "<!-- slides -->"  # the place of links to them, which are no pages of Sphinx
 MERMAID = re.compile(r"^```mermaid\n.*?^```$\n?", re.MULTILINE | re.DOTALL)
 MARK = ".made-by-build_site"  # in each folder that may be emptied
 
@@ -46,12 +48,14 @@ def build(notebooks: Path = ROOT / "notebooks", output: Path = ROOT / "build" / 
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / MARK).touch()
-    Assembly(notebooks, source).assemble()
+    assembly = Assembly(notebooks, source)
+    assembly.assemble()
     doctrees = source / ".doctrees"
     options = ["--builder=html", "--fail-on-warning", "--keep-going", "--quiet", "--jobs=auto"]
     code = build_main([*options, f"--conf-dir={ROOT / 'docs'}", f"--doctree-dir={doctrees}", str(source), str(output)])
     for template in (output / "_static").glob("*webpack-macros.html"):
         template.unlink()  # the theme's own building blocks: no pages
+    slides.write([assembly.origin(page) for page in assembly.lessons()], output / "slides")
     page = output / "index.html"
     seconds = time.perf_counter() - start
     print(f"The site is built: open {page} in a browser ({seconds:.0f} s)." if code == 0 else "The site has faults.")
@@ -84,6 +88,10 @@ class Assembly:
         self.write("index.md", f"{front.read_text(encoding='utf-8')}\n{contents}")
         front.unlink()
 
+    def lessons(self):
+        """Return the numbered lessons."""
+        return [page for page in self.names(".") if (self.origin(page).name[:2]).isdigit()]
+
     def names(self, folder):
         """Return the notebooks of a subfolder, those of the repository included, by their paths in the repository."""
         found = {path.name for base in (self.notebooks, ROOT / "notebooks") for path in (base / folder).glob("*.ipynb")}
@@ -107,7 +115,7 @@ class Assembly:
         if origin.suffix == ".md":
             text = self.claims_page() if name == CLAIMS else origin.read_text(encoding="utf-8")
             if name.startswith("docs/"):
-                text = self.terms(measured.quote(text))
+                text = self.terms(measured.quote(text)).replace(SLIDES, self.links_to_slides())
             text = self.adapt(text, name)
             # Sphinx asks that every page is in a list of contents, or says that it is in none.
             self.write(name, text if name in self.listed else f"---\norphan: true\n---\n{text}")
@@ -123,7 +131,7 @@ class Assembly:
 
     def terms(self, text):
         """Make entries of a glossary of a list of terms, and links of the numbers of lessons in it."""
-        lessons = {Path(page).name[:2]: page for page in self.notebook_pages if "solutions" not in page}
+        lessons = {Path(page).name[:2]: page for page in self.lessons()}
 
         def entry(match):
             known = LESSON.sub(lambda number: self.lesson_link(number[0], lessons), match["text"])
@@ -134,6 +142,10 @@ class Assembly:
     @staticmethod
     def lesson_link(number, lessons):
         return f"[{number}](../{lessons[number]})" if number in lessons else number
+
+    def links_to_slides(self):
+        links = (f'<a href="../slides/{Path(page).stem}.html">{Path(page).name[:2]}</a>' for page in self.lessons())
+        return f"<p>Slides of {', '.join(links)}</p>"
 
     def claims_page(self):
         return claim_pictures.page(

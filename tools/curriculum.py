@@ -6,6 +6,7 @@ from pathlib import Path
 
 import measured
 import nbformat
+import timetable
 from execute import NOTEBOOKS, ROOT
 
 FIRST_CELL = re.compile(
@@ -16,7 +17,7 @@ FIRST_CELL = re.compile(
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>\w+), made by tools/curriculum.py -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
 )
-PAGES = ("README.md", "notebooks/START_HERE.md")
+PAGES = {"README.md": "notebooks/", "notebooks/START_HERE.md": "", "docs/workshop.md": "../notebooks/"}
 RESULTS = [
     (
         "01",
@@ -100,18 +101,25 @@ def path_of(number):
     return next(lesson["path"] for lesson in lessons() if lesson["number"] == number)
 
 
+def minutes(to_notebooks):
+    return table(*timetable.minutes_table(lessons(), to_notebooks))
+
+
+def plans(to_notebooks):
+    return timetable.plans(lessons(), to_notebooks, table)
+
+
 def fill(text, to_notebooks):
     """Return the text of a page with its tables made anew."""
-    makers = {"curriculum": curriculum, "results": results}
+    makers = {maker.__name__: maker for maker in (curriculum, results, minutes, plans)}
     return BLOCK.sub(lambda block: f"{block['head']}\n{makers[block['name']](to_notebooks)}\n{block['tail']}", text)
 
 
 def render():
     """Rewrite the tables of the pages that have them."""
-    for page in PAGES:
+    for page, to_notebooks in PAGES.items():
         path = ROOT / page
         if path.exists():
-            to_notebooks = "" if path.parent == NOTEBOOKS else "notebooks/"
             path.write_text(fill(path.read_text(encoding="utf-8"), to_notebooks), encoding="utf-8")
 
 
