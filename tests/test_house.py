@@ -34,6 +34,14 @@ def test_tables_say_what_notebooks_and_records_say(page):
     assert "made by tools/curriculum.py" in text
 
 
+@pytest.mark.parametrize("page", curriculum.QUOTING)
+def test_quoted_numbers_are_what_was_measured(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert len(measured.SOURCED.findall(text)) >= 5
+    assert text.count("<!-- ") == len(measured.SOURCED.findall(text))
+    assert measured.update(text) == text, f"run: python tools/curriculum.py (for {page})"
+
+
 def test_every_lesson_is_listed_with_its_question_and_minutes():
     found = curriculum.lessons()
     assert [lesson["path"].name for lesson in found] == [path.name for path in LESSONS]
@@ -56,7 +64,10 @@ def test_readme_fits_two_screens():
 
 
 def test_numbers_are_quoted_from_records_and_benchmarks():
-    assert measured.quote("{{ 01: average precision, true labels | .1f }}, {{ tables: kNN; won | .0f }}") == "1.0, 4"
+    assert measured.quote("{01: average precision, true labels as .1f}, {tables: kNN; won as .0f}") == "1.0, 4"
+    note = "<!-- 01: average precision, labels as given -->, 30 %<!-- tails: 0.5 as .0% -->"
+    assert measured.update(f"9{note}") == f"0.51{note}".replace("30 %", "24 %")
+    assert measured.update(f"9{note}", keep=False) == "0.51, 24 %"
     assert measured.value("gan: verdict") == pytest.approx(0.612, abs=0.001)
     for name, message in [
         ("01: no such claim", "01 has no claim"),

@@ -164,3 +164,29 @@ def test_slides_of_a_small_notebook():
     assert "1 · One" in found[3][1]
     assert "Two" not in found[3][1]
     assert "<li>✓ a: 1 (at least 0)</li>" in found[4][1]
+
+
+def test_slides_turn_on_keys_and_load_nothing(browser, tmp_path):
+    from selenium.webdriver.common.keys import Keys
+
+    (file, *_) = slides.write(LESSONS[:1], tmp_path)
+    browser.get(file.as_uri())
+    page = browser.find_element("css selector", "body")
+
+    def place():
+        visible = [s for s in browser.find_elements("css selector", "section") if s.is_displayed()]
+        assert len(visible) == 1
+        return browser.find_element("id", "place").text, visible[0].get_attribute("class")
+
+    (first, kind), total = place(), len(browser.find_elements("css selector", "section"))
+    assert (first, kind) == (f"1 of {total}", "title now")
+    page.send_keys(Keys.ARROW_RIGHT)
+    assert place() == (f"2 of {total}", "predict now")
+    page.send_keys(Keys.END)
+    assert place()[0] == f"{total} of {total}"
+    page.send_keys(Keys.ARROW_LEFT)
+    assert place()[0] == f"{total - 1} of {total}"
+    page.send_keys(Keys.HOME)
+    assert place()[0] == first
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert all(name.startswith("data:") for name in loaded)

@@ -115,7 +115,7 @@ class Assembly:
         if origin.suffix == ".md":
             text = self.claims_page() if name == CLAIMS else origin.read_text(encoding="utf-8")
             if name.startswith("docs/"):
-                text = self.terms(measured.quote(text)).replace(SLIDES, self.links_to_slides())
+                text = self.terms(measured.update(text, keep=False)).replace(SLIDES, self.links_to_slides())
             text = self.adapt(text, name)
             # Sphinx asks that every page is in a list of contents, or says that it is in none.
             self.write(name, text if name in self.listed else f"---\norphan: true\n---\n{text}")

@@ -12,7 +12,7 @@ START = "START_HERE.md"
 
 def command(folder, *more):
     """Return the command that opens JupyterLab in a folder, and the environment that it needs."""
-    line = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={folder}"]
+    line = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}"]
     if (Path(folder) / START).exists():
         line.append(f"--LabApp.default_url=/lab/tree/{START}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -11,7 +11,10 @@ from execute import ROOT
 from helpers import load_measurement
 
 RECORDS, RESULTS = ROOT / "benchmarks" / "claims", ROOT / "benchmarks" / "results"
-QUOTE = re.compile(r"\{\{\s*(?P<name>[^{}|]+?)\s*(?:\|\s*(?P<form>[^{}|]+?)\s*)?\}\}")
+FORM = r"(?: as (?P<form>\.\d[f%]))?"
+QUOTE = re.compile(r"\{(?P<name>\w+: [^{}]+?)" + FORM + r"\}")
+# A number of a page, and where it comes from.
+SOURCED = re.compile(r"(?P<old>-?\d[\d.,]*(?: %)?)<!-- (?P<name>\w+: [^<>]+?)" + FORM + r" -->")
 
 
 @cache
@@ -45,7 +48,7 @@ def tabular(detector, measure="average precision"):
 
 
 def tables(detector, column, contamination="0", measure="ROC AUC"):
-    """Return what a detector did on the real tables: its mean, mean rank, tables won, largest gap to a winner."""
+    """Return what a detector did on the real tables: its mean and mean rank, tables won, largest gap, what it lost."""
     rows = measurement("tables")
     rows = rows[rows["contamination"] == float(contamination)]
     means = rows.pivot_table(index="detector", columns="set", values=measure)
@@ -56,7 +59,7 @@ def tables(detector, column, contamination="0", measure="ROC AUC"):
         "rank": ranks.loc[detector].mean(),
         "won": (ranks.loc[detector] == 1).sum(),
         "gap": (means.max() - means.loc[detector]).max(),
-        "change": (means - clean).loc[detector].mean(),
+        "lost": (clean - means).loc[detector].mean(),
     }[column]
 
 
@@ -103,6 +106,15 @@ def value(name):
     return float(found)
 
 
+def formatted(match):
+    return format(value(match["name"]), match["form"] or ".2f").replace("%", " %")
+
+
 def quote(text):
-    """Fill in `{{ 01: average precision, true labels | .2f }}` and its like; the form is that of Python's format."""
-    return QUOTE.sub(lambda match: format(value(match["name"]), match["form"] or ".2f"), text)
+    """Fill in `{01: average precision, true labels as .2f}` and its like; the form is that of Python's format."""
+    return QUOTE.sub(formatted, text)
+
+
+def update(text, keep=True):
+    """Renew the numbers of a page, `0.97<!-- 01: average precision, true labels as .2f -->`; keep the notes, or not."""
+    return SOURCED.sub(lambda match: formatted(match) + (match[0][len(match["old"]) :] if keep else ""), text)

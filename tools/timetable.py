@@ -123,7 +123,7 @@ def plan(rows, lessons, to_notebooks):
                 raise ValueError(f"{lesson['path'].name} does not have all of the sections {', '.join(wanted)}")
             minutes = sum(section["in class"] for section in chosen)
             links = ", ".join(link(lesson["path"], section, to_notebooks) for section in chosen)
-            what = f"**{first} · {lesson['title']}**, sections {links}"
+            what = f"**{first} · {lesson['title']}**, section{'s' * (len(chosen) > 1)} {links}"
         else:
             continue  # a lesson that is not written yet
         found.append([f"{clock // 60}:{clock % 60:02}", minutes, what])
