@@ -87,8 +87,9 @@ def parts(notebook):
 
 def slides_of(notebook):
     """Return the slides of a lesson as pairs of a kind and HTML, in the order of its cells."""
-    first, _, rest = notebook.cells[0].source.partition("\n")
-    found = [("title", render(f"{first}\n{rest.partition(chr(10) + '## ')[0]}"))]
+    opening = paragraphs(notebook.cells[0].source.partition("\n## ")[0])
+    learn = next((i for i, part in enumerate(opening) if part.startswith("- ")), len(opening) - 1)
+    found = [("title", render("\n\n".join(opening[: learn + 1])))]
     asked = []  # what has been shown since a question, if one is open
 
     def add(kind, title, body):
