@@ -140,6 +140,15 @@ def test_a_deck_is_one_file_that_needs_nothing_else(tmp_path):
         assert len(text) < 2_000_000
 
 
+def test_long_answers_keep_whole_sentences():
+    long = (
+        "word " * 80
+        + "\n\n- **A number** above 0.1, say. More of it.\n- Nothing.\n- In the **test** part (e) it rises."
+    )
+    kept = slides.shortened(long).split("\n\n")
+    assert kept[1] == "- **A number** above 0.1, say.\n- In the **test** part (e) it rises."
+
+
 def test_slides_of_a_small_notebook():
     def text(source, *names):
         return nbformat.v4.new_markdown_cell(source, metadata={"tags": list(names)})

@@ -33,7 +33,8 @@ def shortened(text):
     for part in paragraphs(HEADING.split(text)[0]):
         words += len(part.split())
         if kept and words > MOST_WORDS:
-            part = " ".join(re.findall(r"[^.:]*\*\*[^*]+\*\*[^.]*\.", part)).strip()
+            sentences = re.split(r"(?<=[.?!])\s+|(?<=[.?!]\))\s+", part)
+            part = "\n".join(sentence for sentence in sentences if "**" in sentence)
         if part:
             kept.append(part)
     return "\n\n".join(kept)
