@@ -135,6 +135,14 @@ def test_check_names_missing_and_other_packages():
     assert other == ["keras 3.14.0 (stored outputs: 3.15.1)"]
 
 
+def test_check_points_to_the_environment_that_is_there(tmp_path):
+    assert "requirements.txt" in check.install_hint(tmp_path)
+    python = tmp_path / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    python.parent.mkdir(parents=True)
+    python.touch()
+    assert "this is another Python. Run: .venv" in check.install_hint(tmp_path)
+
+
 def test_check_says_why_a_training_fails(report, capsys, monkeypatch):
     monkeypatch.setattr(check, "TRAINING", "import os; os.abort()")
     check.check_training(report)

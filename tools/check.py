@@ -61,7 +61,12 @@ class Report:
         print("✗ " + text + "\n    " + what_to_do, flush=True)
 
 
-def install_hint():
+def install_hint(root=ROOT):
+    inside = Path(".venv") / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if (root / inside).exists() and Path(sys.prefix).resolve() != (root / ".venv").resolve():
+        return (
+            f"There is an environment in .venv, and this is another Python. Run: {inside} {Path('tools') / 'check.py'}"
+        )
     if os.name == "nt":
         return (
             r"Run: python -m venv .venv, then .venv\Scripts\activate, "
