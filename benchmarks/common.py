@@ -19,10 +19,11 @@ from helpers import recall_at_budget
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 FOR_LESSONS = ROOT / "helpers" / "bundled" / "measurements"
-SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "intervals", "scoring", "series")  # in page order
+# In the order of the page.
+SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "intervals", "scoring", "scale", "series")
 LONG = ("tables", "images", "gan")  # half an hour each: measured with FULL=1, or when named
 ONE_RUN_IS_ENOUGH = 30  # seconds
-PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime")
+PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 
 
 def to_measure(full):

@@ -132,6 +132,71 @@ def conv_autoencoder(shape=(28, 28, 1), filters=(8, 32), bottleneck=24, noise_st
     return keras.Model(inputs, outputs, name="conv_autoencoder")
 
 
+def mixed_autoencoder(n_numbers, category_sizes, bottleneck, hidden=(64,)):
+    """Build a dense autoencoder for tables of numbers and one-hot categories.
+
+    Parameters
+    ----------
+    n_numbers : int
+        Number of standardised columns, which come first; 0 if there are categories only.
+    category_sizes : sequence of int
+        How many one-hot cells each category has, in their order after the numbers; empty if
+        there are numbers only.
+    bottleneck : int
+        Number of units in the middle, without activation.
+    hidden : sequence of int, default (64,)
+        Units of the ReLU layers of the encoder, from the input to the bottleneck; the decoder
+        mirrors them.
+
+    Returns
+    -------
+    keras.Model
+        Maps (n, n_numbers + sum(category_sizes)) to the same shape, the cells of a category to
+        probabilities that add up to 1; not compiled. Of standard layers only, so that Keras
+        loads it in its safe mode.
+
+    Raises
+    ------
+    ValueError
+        If there is no column, or if a layer has fewer than one unit.
+    TypeError
+        If a number of units is not an integer, or a sequence of them is none.
+
+    See Also
+    --------
+    mixed_loss : What it is trained with.
+    mixed_errors : The errors that a score is made of.
+
+    Notes
+    -----
+    Taught in notebook 06.
+
+    Examples
+    --------
+    >>> from helpers import mixed_autoencoder
+    >>> model = mixed_autoencoder(3, category_sizes=[2, 5], bottleneck=4)
+    >>> model.output_shape
+    (None, 10)
+    """
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    category_sizes, hidden = _sizes(category_sizes, "category_sizes"), _sizes(hidden, "hidden")
+    if not n_numbers and not category_sizes:
+        raise ValueError("n_numbers is 0 and category_sizes is empty: there is no column left to reconstruct.")
+    bottleneck = _checks.whole(bottleneck, "bottleneck")
+    layers = keras.layers
+    inputs = keras.Input((n_numbers + sum(category_sizes),))
+    x = inputs
+    for units in hidden:
+        x = layers.Dense(units, activation="relu")(x)
+    x = layers.Dense(bottleneck, name="bottleneck")(x)
+    for units in reversed(hidden):
+        x = layers.Dense(units, activation="relu")(x)
+    parts = [layers.Dense(n_numbers)(x)] if n_numbers else []
+    parts += [layers.Dense(size, activation="softmax")(x) for size in category_sizes]
+    outputs = layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+    return keras.Model(inputs, outputs, name="mixed_autoencoder")
+
+
 def sample_shape(model, call):
     """Return the shape of the samples that an autoencoder takes and gives back, without the batch axis."""
     if not isinstance(model, keras.Model):

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from sklearn.decomposition import PCA
 
 from helpers import _checks
-from helpers._tensorflow import tf
+from helpers._tensorflow import keras, tf
 from helpers.models import sample_shape
 
 CHUNK_VALUES = 2**20
@@ -94,18 +94,126 @@ def reconstruction_error(model, x, *, error="mse"):
     x = _fitting_samples(model, x, "reconstruction_error(model, x)")
     if error not in ("mse", "mae"):
         raise ValueError(f"error is {error!r}, expected 'mse' (squared) or 'mae' (absolute).")
-    score = _compiled(model, error)
-    scores = np.empty(len(x), np.float32)
-    for rows, chunk in _chunks(x):
-        scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
-    # The error of a sample that is not finite is not finite either, so looking at the scores is enough.
-    if not np.isfinite(scores).all():
+    return _finite(errors(model, x, error), x)
+
+
+def mixed_errors(model, x, n_numbers):
+    """Return the error of each column of rows of numbers and one-hot categories, by the loss that fits it.
+
+    Parameters
+    ----------
+    model : keras.Model
+        An autoencoder as `mixed_autoencoder` builds it, whose last layer puts the numbers and the
+        probabilities of each category side by side.
+    x : array_like, shape (n, n_cells)
+        First the numbers, scaled like those that the model was trained on, then the one-hot cells
+        of all categories.
+    n_numbers : int
+        How many of the cells are numbers.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, n_columns)
+        The squared error of each number, then, for each category, the negative logarithm of the
+        probability that the model gives to the one at hand (natural logarithm; probabilities
+        below 1e-7 count as 1e-7). At least 0. Their sum is what `mixed_loss` minimises.
+
+    Raises
+    ------
+    ValueError
+        If `x` is empty, not two-dimensional, not numeric, holds NaN, infinite or too large values,
+        does not fit the model, or holds cells outside [0, 1]; if `n_numbers` is not that of the model.
+    TypeError
+        If `model` is not a Keras model, or `n_numbers` is not an integer.
+
+    Notes
+    -----
+    Taught in notebook 06.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import mixed_autoencoder, mixed_errors
+    >>> model = mixed_autoencoder(1, [4], bottleneck=2)
+    >>> model.set_weights([np.zeros_like(weights) for weights in model.get_weights()])
+    >>> mixed_errors(model, [[2, 0, 1, 0, 0]], n_numbers=1).round(2)  # 2 squared, and log(4)
+    array([[4.  , 1.39]], dtype=float32)
+    """
+    x = _fitting_samples(model, x, "mixed_errors(model, x, n_numbers)")
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    widths = mixed_widths(model, n_numbers)
+    if x.ndim != 2:
+        raise ValueError(f"x has shape {x.shape}, expected (n, n_cells).")
+    cells = x[:, n_numbers:]
+    if cells.size and not (cells.min() >= 0 and cells.max() <= 1):
         _checks.finite(x, "x")
-        worst = int(np.flatnonzero(~np.isfinite(scores))[0])
         raise ValueError(
-            f"the error of sample {worst} is too large for a float32 number: check the units and the scaling of x."
+            f"x holds values from {cells.min():.3g} to {cells.max():.3g} after its first {n_numbers} columns, "
+            "expected one-hot cells from 0 to 1: put the numbers first, and count them in n_numbers."
         )
-    return scores
+    found = errors(model, x, n_numbers, n_columns=len(widths))
+    _finite(found.sum(axis=1), x)
+    return found
+
+
+def mixed_widths(model, n_numbers):
+    """Return how many cells each column of a mixed autoencoder has: 1 for a number, several for a category."""
+    last = model.layers[-1]
+    parts = last.input if isinstance(last, keras.layers.Concatenate) else [model.output]
+    widths = [part.shape[-1] for part in parts]
+    if n_numbers and widths[0] != n_numbers:
+        raise ValueError(
+            f"n_numbers is {n_numbers}, but the first part of the model's output has {widths[0]} cells: "
+            "build the model with mixed_autoencoder and the same n_numbers."
+        )
+    return [1] * n_numbers + widths[1 if n_numbers else 0 :]
+
+
+def mixed_loss(n_numbers):
+    """Return the loss of rows whose first columns are numbers and whose others are one-hot cells.
+
+    Parameters
+    ----------
+    n_numbers : int
+        How many columns are numbers, at least 0.
+
+    Returns
+    -------
+    callable
+        Maps (y_true, y_pred), tensors of shape (n, n_columns), to the loss of each row, shape
+        (n,): the sum of the squared errors of the numbers plus the sum of the cross-entropies
+        (natural logarithm) of the categories. It is a loss for `train` or Keras' ``compile``.
+
+    Raises
+    ------
+    ValueError
+        If `n_numbers` is negative.
+    TypeError
+        If `n_numbers` is not an integer.
+
+    Notes
+    -----
+    Where one cell of a category is 1 and the others are 0, ``-sum(x * log(r))`` over the cells of
+    all categories is the sum of their cross-entropies, so the loss need not know where one
+    category ends. Probabilities below 1e-7 count as 1e-7.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from helpers import mixed_loss
+    >>> row, reconstruction = np.float32([[2, 0, 1]]), np.float32([[1, 0.5, 0.5]])
+    >>> mixed_loss(1)(row, reconstruction).numpy().round(2)  # 1 squared, and log(2)
+    array([1.69], dtype=float32)
+    """
+    n_numbers = _checks.whole(n_numbers, "n_numbers", at_least=0)
+    ops = keras.ops
+
+    def mixed_loss(y_true, y_pred):
+        numbers = ops.sum(ops.square(y_true[:, :n_numbers] - y_pred[:, :n_numbers]), axis=1)
+        probability = ops.clip(y_pred[:, n_numbers:], 1e-7, 1.0)
+        return numbers - ops.sum(y_true[:, n_numbers:] * ops.log(probability), axis=1)
+
+    return mixed_loss
 
 
 def image_error(x, reconstruction, blur_sigma=1.0):
@@ -210,6 +318,30 @@ def _fitting_samples(model, x, call):
     return x
 
 
+def errors(model, x, error, n_columns=None):
+    """Score samples that are known to fit the model: "mse", "mae" or, for an int, `mixed_errors` of so many numbers.
+
+    A score that is no finite number stays as it is.
+    """
+    score = _compiled(model, error)
+    scores = np.empty(len(x) if n_columns is None else (len(x), n_columns), np.float32)
+    for rows, chunk in _chunks(x):
+        scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
+    return scores
+
+
+def _finite(scores, x):
+    """Refuse scores that are not finite, and say why they are not."""
+    # The error of a sample that is not finite is not finite either, so looking at the scores is enough.
+    if not np.isfinite(scores).all():
+        _checks.finite(x, "x")
+        worst = int(np.flatnonzero(~np.isfinite(scores))[0])
+        raise ValueError(
+            f"the error of sample {worst} is too large for a float32 number: check the units and the scaling of x."
+        )
+    return scores
+
+
 def _chunks(x):
     """Yield slices of about a megaword, converted to float32 one at a time."""
     size = max(1, CHUNK_VALUES // int(np.prod(x.shape[1:])))
@@ -230,6 +362,11 @@ def _compiled(model, output):
             if output == "reconstruction":
                 return reconstruction
             difference = reconstruction - x
+            if isinstance(output, int):
+                cells = -x[:, output:] * tf.math.log(tf.clip_by_value(reconstruction[:, output:], 1e-7, 1.0))
+                parts = tf.split(cells, mixed_widths(model_ref(), output)[output:], axis=1) if cells.shape[1] else []
+                sums = [tf.reduce_sum(part, axis=1, keepdims=True) for part in parts]
+                return tf.concat([tf.square(difference[:, :output]), *sums], axis=1)
             difference = tf.square(difference) if output == "mse" else tf.abs(difference)
             return tf.reduce_mean(difference, axis=range(1, x.shape.rank))
 

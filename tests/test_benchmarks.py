@@ -82,6 +82,16 @@ def test_every_bar_holds(results):
             lambda r: median(r["ratios"], "PyOD decision_function", 19),
             "scoring 100,000 rows: PyOD decision_function over ours",
         ),
+        (
+            "scale",
+            lambda r: median(r["a million"], "ratio", 3),
+            "a million rows of numbers: Detector.score over reconstruction_error",
+        ),
+        (
+            "scale",
+            lambda r: r["rows"][-1].update({"scores that differ": 1}),
+            "ten million rows on Dask, one killed: scores that differ from the loop's",
+        ),
     ],
 )
 def test_a_worse_result_misses_its_bar(results, section, spoil, missed):
@@ -167,6 +177,7 @@ ONE_ROW_FOR_EACH = {
     "gan": ["digit", "seed", "epoch"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
+    "scale": ["program"],
 }
 
 

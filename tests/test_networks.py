@@ -15,6 +15,9 @@ from helpers import (
     conv_autoencoder,
     dense_autoencoder,
     image_error,
+    mixed_autoencoder,
+    mixed_errors,
+    mixed_loss,
     pca_reconstruction,
     reconstruct,
     reconstruction_error,
@@ -70,6 +73,79 @@ def test_dense_autoencoder_without_hidden_layers():
 def test_dense_autoencoder_refuses(bad, error, message):
     with pytest.raises(error, match=message):
         dense_autoencoder(**({"n_features": 4, "bottleneck": 2} | bad))
+
+
+@pytest.mark.parametrize(("n_numbers", "category_sizes"), [(3, [2, 5]), (0, [4]), (0, [3, 4]), (2, [])])
+def test_mixed_autoencoder_gives_numbers_and_probabilities(n_numbers, category_sizes, rng):
+    model = mixed_autoencoder(n_numbers, category_sizes, bottleneck=2, hidden=(8, 4))
+    assert model.input_shape == model.output_shape == (None, n_numbers + sum(category_sizes))
+    assert model.get_layer("bottleneck").units == 2
+    assert not model.compiled
+    reconstruction = reconstruct(model, rng.normal(size=(5, model.input_shape[1])))
+    cells = np.split(reconstruction[:, n_numbers:], np.cumsum(category_sizes)[:-1], axis=1) if category_sizes else []
+    assert len(cells) == len(category_sizes)
+    for probabilities in cells:
+        assert probabilities.min() >= 0
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        ({"n_numbers": 0, "category_sizes": []}, ValueError, "no column left"),
+        ({"n_numbers": -1}, ValueError, "n_numbers == -1"),
+        ({"category_sizes": [2, 0]}, ValueError, "every entry of category_sizes == 0"),
+        ({"category_sizes": 3}, TypeError, r"category_sizes is 3, expected a sequence"),
+    ],
+)
+def test_mixed_autoencoder_refuses(bad, error, message):
+    with pytest.raises(error, match=message):
+        mixed_autoencoder(**({"n_numbers": 2, "category_sizes": [3], "bottleneck": 1} | bad))
+
+
+def test_mixed_errors_are_what_their_parts_are(rng):
+    """Squared errors and Keras' own cross-entropies; the loss is their sum, and training lowers it."""
+    set_seed(0)
+    numbers = rng.normal(size=(400, 1)) * [1, -1]
+    kinds = (numbers[:, 0] > 0).astype(int)
+    x = np.column_stack([numbers, np.eye(2)[kinds], np.eye(4)[rng.integers(0, 4, 400)]]).astype(np.float32)
+    model = mixed_autoencoder(2, [2, 4], bottleneck=3)
+    r = reconstruct(model, x)
+    entropy = keras.losses.categorical_crossentropy
+    expected = np.column_stack([(x - r)[:, :2] ** 2, entropy(x[:, 2:4], r[:, 2:4]), entropy(x[:, 4:], r[:, 4:])])
+    found = mixed_errors(model, x, 2)
+    assert (found.shape, found.dtype) == ((400, 4), np.float32)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(mixed_loss(2)(x, r), expected.sum(axis=1), rtol=1e-5)
+    train(model, x, epochs=20, batch_size=32, learning_rate=0.01, loss=mixed_loss(2))
+    assert mixed_errors(model, x, 2).mean() < found.mean() / 2
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "category_sizes", "n_errors"), [(3, [2, 5], 5), (0, [4], 1), (0, [3, 4], 2), (2, [], 2)]
+)
+def test_mixed_errors_have_a_column_for_each_number_and_category(n_numbers, category_sizes, n_errors, rng):
+    model = mixed_autoencoder(n_numbers, category_sizes, bottleneck=2)
+    cells = [np.eye(size)[rng.integers(0, size, 6)] for size in category_sizes]
+    x = np.column_stack([rng.normal(size=(6, n_numbers)), *cells])
+    assert mixed_errors(model, x, n_numbers).shape == (6, n_errors)
+
+
+def test_mixed_errors_refuses(rng):
+    model = mixed_autoencoder(2, [3], bottleneck=1)
+    x = np.column_stack([rng.normal(0, 3, size=(5, 2)), np.eye(3)[[0, 1, 2, 0, 1]]])
+    for bad, n_numbers, message in [
+        (x, 1, "n_numbers is 1, but the first part of the model's output has 2 cells"),
+        (x, 6, "n_numbers is 6, but the first part"),
+        (x, 0, "after its first 0 columns, expected one-hot cells from 0 to 1"),
+        (x[:, ::-1], 2, "after its first 2 columns, expected one-hot cells from 0 to 1"),
+        (x, -1, "n_numbers == -1"),
+        (np.where(np.eye(5) == 1, np.nan, x), 2, "NaN or infinite"),
+        (x[:, :4], 2, "but the model takes"),
+        (np.where(np.arange(5) < 2, x * 1e20, x), 2, "too large for a float32 number"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            mixed_errors(model, bad, n_numbers)
 
 
 def test_set_seed_repeats_weights_and_draws(monkeypatch):
