@@ -20,8 +20,22 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).parent / "results"
 FOR_LESSONS = ROOT / "helpers" / "bundled" / "measurements"
 # In the order of the page.
-SECTIONS = ("tabular", "tables", "mnist", "images", "gan", "tails", "intervals", "scoring", "scale", "series")
-LONG = ("tables", "images", "gan")  # half an hour each: measured with FULL=1, or when named
+SECTIONS = (
+    *(
+        "tabular",
+        "tables",
+        "transactions",
+        "mnist",
+        "images",
+        "gan",
+        "tails",
+        "intervals",
+        "scoring",
+        "scale",
+        "series",
+    ),
+)
+LONG = ("tables", "transactions", "images", "gan")  # up to half an hour each: measured with FULL=1, or when named
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

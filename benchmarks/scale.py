@@ -122,7 +122,7 @@ def on_dask(client, folder, out, bundle, files):
 
 def local(n_workers):
     """Start workers of one thread each."""
-    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.ERROR}
+    quiet = {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
     environment = {"TF_NUM_INTRAOP_THREADS": "1"}
     return Client(n_workers=n_workers, threads_per_worker=1, memory_limit="4GB", env=environment, **quiet)
 

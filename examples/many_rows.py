@@ -26,7 +26,7 @@ LOCAL = {
     "memory_limit": "2GB",
     "env": {"TF_NUM_INTRAOP_THREADS": "1"},
     "dashboard_address": "127.0.0.1:0",  # any free port; without one it warns if 8787 is taken
-    "silence_logs": logging.ERROR,
+    "silence_logs": logging.CRITICAL,  # what goes wrong for good is raised here anyway
 }
 JUDGED = {"score": float, "p_value": float, "verdict": str, "reason": str}
 

@@ -30,11 +30,14 @@ SAME_PARTS = {"scikit-learn": 2, "keras": 1}  # of a version, counted from the l
 
 def pack(meta, preprocessing, model, calibration):
     """Return a detector as bytes, after making sure that they can be read again."""
-    packed, array, name = io.BytesIO(), io.BytesIO(), _model_name(meta)
+    packed, array = io.BytesIO(), io.BytesIO()
     try:
         np.save(array, calibration, allow_pickle=False)
         members = {"preprocessing.skops": _write_estimator(preprocessing), "calibration.npy": array.getvalue()}
-        members[name] = (_write_network if name == "model.keras" else _write_estimator)(model)
+        if "keras" in meta["fitted_with_"]:
+            members["model.keras"] = _write_network(model)
+        else:
+            members["model.skops"] = _write_estimator(model)
         meta = {"format": FORMAT, "sha256": {name: _digest(data) for name, data in members.items()}} | meta
         text = json.dumps(meta, default=np.ndarray.tolist, allow_nan=False, ensure_ascii=False, indent=1)
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -53,8 +56,8 @@ def unpack(bundle, source="the bundle"):
     """Return meta, preprocessing, model and calibration scores, or say in a ValueError why not."""
     try:
         meta, members = _checked(bundle)
-        preprocessing, name = _read_estimator(members["preprocessing.skops"]), _model_name(meta)
-        model = (_read_network if name == "model.keras" else _read_estimator)(members[name])
+        preprocessing, network = _read_estimator(members["preprocessing.skops"]), members.get("model.keras")
+        model = _read_network(network) if network else _read_estimator(members["model.skops"])
         calibration = np.load(io.BytesIO(members["calibration.npy"]), allow_pickle=False)
     except Exception as error:  # of any kind: a damaged file can fail in any way
         raise ValueError(f"{source} cannot be loaded: {error or type(error).__name__}.") from error
@@ -79,19 +82,13 @@ def _checked(bundle):
     for library, n in SAME_PARTS.items():
         theirs, ours = fitted_with.get(library), version(library)
         if theirs and theirs.split(".")[:n] != ours.split(".")[:n]:
-            wanted = ".".join(theirs.split(".")[:n])
             raise ValueError(
-                f"it was fitted with {library} {theirs}, and {ours} is installed: install {library} {wanted}, "
-                "or fit and save the detector again"
+                f"it was fitted with {library} {theirs}, and {ours} is here: install that, or fit it again"
             )
     found = {name: _digest(data) for name, data in members.items()}
     if wrong := sorted({name for name, _ in found.items() ^ digests.items()}):
         raise ValueError(f"{' and '.join(wrong)} is not what was written (changed, added or gone): {again}")
     return meta, members
-
-
-def _model_name(meta):
-    return "model.keras" if "keras" in meta["fitted_with_"] else "model.skops"
 
 
 def _write_estimator(estimator):

@@ -62,13 +62,13 @@ def arrange(columns, x):
     return x.assign(**changed) if changed else x
 
 
-def unfit(columns, x, *, gaps=False):
-    """Tell for each arranged row that training has not prepared for why; with `gaps` also where values are missing."""
+def unfit(columns, x):
+    """Tell for each arranged row that training has not prepared for why."""
     why = {}
     chosen, numbers = _numbers(columns, x)
     if not np.isfinite(numbers).all():
         for column, cells in zip(chosen, numbers.T, strict=True):
-            if gaps or not column["gaps"]:
+            if not column["gaps"]:
                 _note(why, np.isnan(cells), f"{column['name']} is missing")
             _note(why, np.isinf(cells), f"{column['name']} is infinite")
     for column in columns:
@@ -77,7 +77,7 @@ def unfit(columns, x, *, gaps=False):
             known = cells.isin(column["values"])
             if not known.all():
                 missing = cells.isna()
-                if gaps or not column["gaps"]:
+                if not column["gaps"]:
                     _note(why, missing, f"{column['name']} is missing")
                 new = ~known & ~missing
                 _note(why, new, f"{column['name']}: category ", cells.to_numpy(object), " never seen in training")
@@ -156,7 +156,7 @@ def _number(values):
     # Values that occur, so that the typical one is at home in every preprocessing.
     grid = np.unique(np.quantile(finite, np.linspace(0, 1, N_QUANTILES), method="inverted_cdf"))
     typical = float(np.quantile(finite, 0.5, method="inverted_cdf"))
-    description = {"name": name, "kind": "number", "gaps": bool(np.isnan(numbers).any()), "typical": typical}
+    description = {"name": name, "kind": "number", "gaps": True, "typical": typical}
     return description | {"values": grid.tolist(), "shares": _shares(numbers, grid)}
 
 
@@ -171,16 +171,17 @@ def _category(values):
             "neither all numbers nor the names of categories: leave out identifiers, take the hour and the weekday "
             "from a date, and make text of a code in numbers with .astype(str)."
         )
-    description = {"name": name, "kind": "category", "gaps": bool(values.isna().any()), "typical": categories[0]}
+    description = {"name": name, "kind": "category", "gaps": True, "typical": categories[0]}
     return description | {"values": categories, "shares": shares.tolist()}
 
 
 def _numbers(columns, x):
     """Return the numeric columns and the matrix of their values, NaN where missing."""
     chosen = [column for column in columns if column["kind"] == "number"]
-    if len(chosen) < len(columns):
-        x = x[[column["name"] for column in chosen]]
-    return chosen, x.to_numpy(np.float64, na_value=np.nan)
+    if len(chosen) == len(columns):
+        return chosen, x.to_numpy(np.float64, na_value=np.nan)
+    cells = [x[column["name"]].to_numpy(np.float64, na_value=np.nan) for column in chosen]
+    return chosen, np.array(cells, np.float64).reshape(len(chosen), len(x)).T
 
 
 def _shares(values, grid):

@@ -168,17 +168,18 @@ class Detector:
         # Too few? Better said before the training than after it.
         thresholds.quantile_threshold(np.zeros(len(x_calibration)), 1 - self.alarm_rate)
         x = _columns.arrange(self._columns, x_train)
-        infinite = list(_columns.unfit(self._columns, x))
-        if infinite:
+        if infinite := list(_columns.unfit(self._columns, x)):
             x = x.iloc[np.delete(np.arange(len(x)), infinite)]
-            self._columns = _columns.learn(x)
         self.preprocessing_ = clone(self.preprocessing).fit(x)
         try:
             prepared = self._transform(x)
             self._width = prepared.shape[1]
         except (ValueError, TypeError, IndexError) as error:
             raise ValueError(f"the preprocessing does not give a matrix of numbers: {error}.") from error
-        prepared = prepared[np.isfinite(prepared).all(axis=1)]
+        finite = np.isfinite(prepared).all(axis=1)
+        for column in self._columns:  # a gap is filled if any row with one can be judged
+            column["gaps"] = bool(x.loc[finite, column["name"]].isna().any())
+        prepared = prepared[finite]
         self.n_train_left_out_, self.n_trimmed_ = len(x_train) - len(prepared), int(trim * len(prepared))
         if len(prepared) < 2:
             raise ValueError(
@@ -456,10 +457,8 @@ class Detector:
         why = _columns.unfit(self._columns, x)
         rows, scores = np.delete(np.arange(len(x)), list(why)), np.full(len(x), np.nan)
         scores[rows] = self._found(x.iloc[rows] if why else x)
-        bad = rows[np.isnan(scores[rows])]
-        gaps = _columns.unfit(self._columns, x.iloc[bad], gaps=True) if len(bad) else {}
-        for j, i in enumerate(bad.tolist()):
-            why[i] = gaps.get(j, ["the preprocessing or the model makes no finite number of it"])
+        for i in rows[np.isnan(scores[rows])].tolist():
+            why[i] = ["the preprocessing or the model makes no finite number of it"]
         return scores, why
 
     def _found(self, x):

@@ -178,6 +178,7 @@ ONE_ROW_FOR_EACH = {
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],
+    "transactions": ["draw", "detector", "encoding", "training"],
 }
 
 
