@@ -223,7 +223,7 @@ def test_quoted_numbers_stand_without_their_sources(pages):
 
 
 def test_each_branch_names_what_it_was_measured_on(pages):
-    """Every branch leads to a section of a lesson, or says that it was not measured."""
+    """Every branch leads to a section of a lesson or of the benchmarks, or says that it was not measured."""
     table, *_ = pages["docs/which_method.html"].select("article table")
     for row in table.select("tbody tr"):
         branch = pages["docs/which_method.html"].find(id=row.a["href"].removeprefix("#"))
@@ -231,7 +231,7 @@ def test_each_branch_names_what_it_was_measured_on(pages):
             branch = branch.parent
         evidence = row.find_all("td")[-1].get_text()
         assert re.search(r"\b(one|two|five|six|ten)\b", evidence) or "not measured" in evidence
-        assert branch.select("a[href*='notebooks/'][href*='#']"), row.a.get_text()
+        assert branch.select("a[href*='notebooks/'][href*='#'], a[href*='benchmarks/'][href*='#']"), row.a.get_text()
 
 
 @pytest.fixture

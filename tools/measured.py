@@ -63,6 +63,13 @@ def tables(detector, column, contamination="0", measure="ROC AUC"):
     }[column]
 
 
+def transactions(detector, encoding, training, column="recall"):
+    """Return the mean over the draws of the card transactions."""
+    rows = measurement("transactions")
+    rows = rows[(rows["detector"] == detector) & (rows["encoding"] == encoding) & (rows["training"] == training)]
+    return rows[column].mean()
+
+
 def gan(column, epoch="10"):
     """Return the mean over thirty GANs, three for each digit."""
     rows = measurement("gan")
@@ -90,7 +97,7 @@ def intervals(anomalies, interval="logit", measure="average precision"):
     return rows[rows["scores"] != "two detectors"]["held"].min()
 
 
-SOURCES = {source.__name__: source for source in (tabular, tables, gan, images, tails, intervals)}
+SOURCES = {source.__name__: source for source in (tabular, tables, transactions, gan, images, tails, intervals)}
 
 
 def value(name):
