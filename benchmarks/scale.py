@@ -233,13 +233,13 @@ def text(result):
         seconds = span(row | {"median": row["seconds"]})
         lines.append([name, seconds, over, start_up, *(f"{gb:.2f}" if gb else "–" for gb in memory)])
     yield table(lines)
-    share = result["ratios"][TWO]["median"]
+    share = result["ratios"][TWO]
     yield (
         f"Read from {FILES} Parquet files, scored, and written to files; memory is that of the largest process. "
         + (
-            f"**On this machine the plain loop is the faster one**: two workers take {share:.2g} times as long. "
-            if share > 1
-            else f"Two workers take {share:.2g} of the plain loop's time. "
+            f"**On this machine the plain loop is the faster one**: two workers take {span(share)} times as long. "
+            if share["median"] > 1
+            else f"Two workers take {span(share)} of the plain loop's time. "
         )
         + "The loop's network computes on all cores, a worker's on one. Workers pay where most of the time goes into "
         "preparing the rows, which the loop does on one core, and where there are several machines. Start-up comes on "
