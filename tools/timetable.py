@@ -31,7 +31,7 @@ PLANS = {
     ],
     "A day: the core of the series": [
         (10, "Welcome. `make check` on every machine; what Predict, ✓ and ✗ mean"),
-        ("01", "1 2 3 4 5"),
+        ("01", "1 2 3 4"),
         (15, "Break"),
         ("02", "must"),
         ("03", "must"),
@@ -39,7 +39,7 @@ PLANS = {
         ("04", "must"),
         (15, "Break"),
         ("05", "1 2 3 4 7"),
-        ("06", "must"),
+        ("06", "1 2 4 6 7"),
         (20, "Questions for the end"),
     ],
 }
