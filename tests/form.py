@@ -11,7 +11,7 @@ from lessons import tags
 
 LONGEST_CELL, LONGEST_NETWORK, LONGEST_IMPORTS, LONGEST_SNIPPET, LONGEST_LINE, MEDIAN_CELL = 18, 30, 34, 45, 79, 8
 CLAIMS_A_CELL, CLAIMS_A_LESSON, WORDS_A_LESSON = 8, 40, 2200
-LONG_LESSONS, WORDS_OF_A_LONG_LESSON = ("04", "05"), 2300
+WORDS_OF_A_LONG_LESSON = {"04": 2300, "05": 2300, "06": 2450}
 SHORTEST_ALT_TEXT = 30
 
 
@@ -157,7 +157,7 @@ def figures_are_described(notebook):
 def prose_is_short(notebook):
     """Lessons with much that is optional may have a little more to say."""
     number = re.match(r"# (\d\d)", notebook.cells[0].source)
-    limit = WORDS_OF_A_LONG_LESSON if number and number[1] in LONG_LESSONS else WORDS_A_LESSON
+    limit = WORDS_OF_A_LONG_LESSON.get(number and number[1], WORDS_A_LESSON)
     words = reading_time.count_words(notebook, prose_only=True)
     return [f"{words} words, at most {limit}"] if words > limit else []
 

@@ -250,6 +250,16 @@ def test_the_benchmark_trains_the_gan_of_the_lesson():
         assert lesson[name] == benchmark[name], name
 
 
+def test_the_benchmark_turns_the_columns_to_numbers_as_the_lesson_does():
+    cells = nbformat.read(ROOT / "notebooks" / "06_your_own_table.ipynb", as_version=4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code" and "def to_numbers" in cell.source]
+    sources.append((FOLDER / "transactions.py").read_text(encoding="utf-8"))
+    lesson, benchmark = (
+        [ast.dump(n) for n in ast.parse(text).body if getattr(n, "name", "") == "to_numbers"] for text in sources
+    )
+    assert lesson == benchmark != []
+
+
 def test_the_gan_learns_a_step():
     gan = gan_network.GAN(gan_network.build_generator(), gan_network.build_discriminator(), 0)
     gan.compile(jit_compile=False)

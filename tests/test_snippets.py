@@ -8,6 +8,7 @@ import sys
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 from form import NameCheck
 from lessons import LESSONS, code_cells, each_lesson, read, tags
@@ -19,6 +20,14 @@ def more_rows(original, n, rng):
     """Draw `n` rows like the given ones, none of them twice."""
     rows = original[rng.integers(len(original), size=n)]
     return rows + 0.1 * original.std(axis=0) * rng.normal(size=rows.shape)
+
+
+def more_of_a_table(original, n, rng):
+    """Draw rows of a table of mixed columns, and move their numbers a little."""
+    rows = original.iloc[rng.integers(len(original), size=n)].reset_index(drop=True)
+    numbers = rows.columns[[kind.kind in "fi" for kind in rows.dtypes]]
+    rows[numbers] += 0.1 * original[numbers].std() * rng.normal(size=(n, len(numbers)))
+    return rows
 
 
 def more_images(original, n, rng):
@@ -37,6 +46,7 @@ OTHER_DATA = {
     "03": {"normal": more_rows, "odd": more_rows},
     "04": {"calibration": more_rows, "scores": more_rows},
     "05": {"rows": more_rows, "labels": labels},
+    "06": {"table": more_of_a_table},
 }
 
 
@@ -100,10 +110,14 @@ def fault_of(status, lines):
 
 def with_data(folder, source, data):
     """Put other data in the place of the snippet's own."""
-    loads = ["import numpy as np"]
+    loads = ["import numpy as np", "import pandas as pd"]
     for name, values in data.items():
-        np.save(folder / f"{name}.npy", values)
-        loads.append(f'{name} = np.load("{name}.npy")')
+        if isinstance(values, pd.DataFrame):
+            values.to_csv(folder / f"{name}.csv", index=False)
+            loads.append(f'{name} = pd.read_csv("{name}.csv")')
+        else:
+            np.save(folder / f"{name}.npy", values)
+            loads.append(f'{name} = np.load("{name}.npy")')
     return "\n".join(loads) + "\n" + END_OF_DATA + source.split(END_OF_DATA)[1]
 
 
@@ -141,6 +155,13 @@ def cases():
             yield pytest.param(path, case, id=f"{path.name[:2]}-{case}")
 
 
+def set_one_value(values, value):
+    if isinstance(values, pd.DataFrame):
+        values.iloc[7, 0] = value
+    else:
+        values.flat[7] = value
+
+
 @pytest.mark.parametrize(("path", "case"), list(cases()))
 def test_the_snippet_takes_other_data_or_refuses_them(path, case, tmp_path):
     source, rng, given = snippet_of(path), np.random.default_rng(0), {}
@@ -149,9 +170,10 @@ def test_the_snippet_takes_other_data_or_refuses_them(path, case, tmp_path):
     data = {}
     for name, make in OTHER_DATA[path.name[:2]].items():
         n = 36 if case == "small" else 10 * len(given[name])
-        data[name] = make(np.asarray(given[name], float), n, rng)
+        original = given[name]
+        data[name] = make(original if isinstance(original, pd.DataFrame) else np.asarray(original, float), n, rng)
         if case.endswith(f" in {name}"):
-            data[name].flat[7] = float(case.split()[0])
+            set_one_value(data[name], float(case.split()[0]))
     fault = fault_of(*run_script(tmp_path, with_data(tmp_path, source, data)))
     assert fault == ""
 
