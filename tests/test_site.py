@@ -196,6 +196,8 @@ def test_every_claim_has_its_bar_its_picture_and_its_place(pages):
 def test_lessons_lead_back_to_their_claims(pages):
     known = {tag["id"] for tag in pages["benchmarks/claims.html"].select("[id]")}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if not (ROOT / "benchmarks" / "claims" / f"{path.stem}.json").exists():
+            continue  # not measured yet: test_claim_records asks for it
         cells = [cell for cell in nbformat.read(path, 4).cells if "claims" in cell.metadata.get("tags", [])]
         page = pages[path.relative_to(ROOT).with_suffix(".html").as_posix()]
         links = [link["href"] for link in page.select("article a[href*='benchmarks/claims.html#claims-']")]

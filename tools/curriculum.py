@@ -58,7 +58,7 @@ RESULTS = [
     (
         "06",
         "card transactions, share of the frauds in the highest 1 %",
-        "{transactions: recipe A's layers; one-hot; as they come as .2f}",
+        "{transactions: recipe A's layers; one-hot; as they come as .2f} (a recipe's layers)",
         "{transactions: network, errors on one scale; one-hot; trimmed as .2f}",
         "{transactions: neighbours; one-hot, standardised; as they come as .2f} (nearest neighbours)",
     ),
