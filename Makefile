@@ -15,7 +15,7 @@ BENCH_VENV := .venv-bench
 SEEDS ?= 0 1 2 3 4 5 6 7 8 9
 LAB_DIR ?= notebooks
 
-.PHONY: lab test run refresh site workshop claims bench lock lint help
+.PHONY: lab check test run refresh site workshop claims bench lock lint help
 .DEFAULT_GOAL := help
 
 help:  ## show this list
@@ -24,9 +24,11 @@ help:  ## show this list
 $(READY): requirements.txt pyproject.toml tools/setup.sh
 	@sh tools/setup.sh $(VENV)
 
-# JupyterLab refuses to run as root unless told that root is meant.
 lab: $(READY)  ## open the series in JupyterLab (LAB_ARGS=… passes through, LAB_DIR=… is another folder)
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir="$(LAB_DIR)" $(LAB_ARGS)
+	@$(BIN)/python tools/lab.py "$(LAB_DIR)" $(LAB_ARGS)
+
+check: $(READY)  ## is this machine ready? Python, memory, disk, TensorFlow, a training of five seconds
+	@$(BIN)/python tools/check.py
 
 # One process a core, and one thread a process: more would fight for the cores.
 test: $(READY)  ## run all tests, every notebook included
@@ -41,7 +43,7 @@ refresh: $(READY)  ## run the notebooks in place and store clean outputs (ONLY=0
 site: $(READY)  ## build the site from the stored notebooks into build/site, without running them
 	@$(BIN)/python tools/build_site.py
 
-workshop: $(READY)  ## write copies without outputs and with folded answers to build/workshop
+workshop: $(READY)  ## write copies without outputs and with folded answers, and slides, to build/workshop
 	@$(BIN)/python tools/workshop.py --only "$(ONLY)"
 
 claims: $(READY)  ## measure every claim under ten seeds and store the records (SEEDS="0 1", ONLY=01 for fewer)

@@ -1,6 +1,7 @@
 """Settings for every test and notebook, and fixtures that start no TensorFlow themselves."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +13,16 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent
+CHROMIUM_FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 sys.path.insert(0, str(ROOT / "tools"))
 
 import kernels  # noqa: E402
@@ -49,3 +60,23 @@ def pytest_configure(config):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium, for tests that look at pages as a reader does."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed")
+    program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+    driver = shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("No Chromium with chromedriver is installed: the site is not tried in a browser")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in [*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SE_OFFLINE", "true")  # Selenium must not download another driver
+        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
+    yield browser
+    browser.quit()

@@ -1,6 +1,7 @@
 """Sphinx settings of the site; tools/build_site.py assembles its sources and starts the build."""
 
 import re
+from pathlib import Path
 
 from docutils import nodes
 from docutils.transforms import Transform
@@ -25,7 +26,7 @@ nb_merge_streams = True
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 
-myst_enable_extensions = ["alert", "amsmath", "dollarmath"]
+myst_enable_extensions = ["alert", "amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 4  # as GitHub names them, so that links to headings lead there on both
 myst_update_mathjax = False
 html_math_renderer = "mathml"
@@ -36,6 +37,7 @@ html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is
+html_search_scorer = str(Path(__file__).with_name("scorer.js"))
 html_use_index = False
 html_show_copyright = False
 html_show_sphinx = False

@@ -1,6 +1,7 @@
 """The site: built from the stored notebooks, checked page by page, and used in a real browser."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -9,10 +10,12 @@ import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+import claim_pictures
 import nbformat
 import pytest
+from browsers import set_width, shown, wait_for
 
 from conftest import ROOT
 
@@ -20,16 +23,6 @@ pytest.importorskip("myst_nb", reason="the site's packages are not installed")
 BeautifulSoup = pytest.importorskip("bs4", reason="the site's packages are not installed").BeautifulSoup
 
 DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-CHROMIUM_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 OTHER_HOST = re.compile(r"(https?:)?//")
 STYLE_FROM_OTHER_HOST = re.compile(r"""(@import\s+|url\()['"]?(https?:)?//""")
 SCRIPT_HOSTS = re.compile(r"jsdelivr|cdnjs|unpkg|googleapis|gstatic|mathjax@")
@@ -113,7 +106,7 @@ def pages(site):
 def test_every_notebook_and_page_is_there_and_nothing_else(pages):
     stored = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "notebooks" / "solutions").glob("*.ipynb")]
     stored += [ROOT / "benchmarks" / "README.md", ROOT / "benchmarks" / "claims.md"]
-    stored += [path for path in (ROOT / "docs" / "glossary.md", ROOT / "docs" / "workshop.md") if path.exists()]
+    stored += [*(ROOT / "docs").glob("*.md"), ROOT / "notebooks" / "START_HERE.md"]
     expected = {path.relative_to(ROOT).with_suffix(".html").as_posix() for path in stored}
     expected |= {"index.html", "search.html", "notebooks/99_form.html", "notebooks/solutions/index.html"}
     assert expected <= set(pages)
@@ -179,13 +172,77 @@ def test_code_is_folded_and_formulas_are_drawn_by_the_browser(pages):
     assert "a bar of progress" in page.article.get_text()
 
 
+def records():
+    for path in sorted((ROOT / "benchmarks" / "claims").rglob("*.json")):
+        yield json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_every_claim_has_its_bar_its_picture_and_its_place(pages):
+    page = pages["benchmarks/claims.html"]
+    rows = page.select("table:has(svg.claim) tbody tr")
+    assert len(rows) == sum(len(record["claims"]) for record in records())
+    for row in rows:
+        section, claim, bar, picture, _ = row.find_all("td")
+        goal = urlsplit(section.select_one("a[href]")["href"])
+        name = os.path.normpath(f"benchmarks/{goal.path}")
+        following = pages[name].find(id=goal.fragment).find_next(class_="cell_output").get_text()
+        text = re.split(" · |’|“|”", claim.get_text())[0]
+        assert text in following, f"{name}: {text}"
+        assert "median" in picture.svg["aria-label"]
+        assert bar.get_text() in picture.svg["aria-label"]
+        assert picture.svg.select("circle")
+
+
+def test_lessons_lead_back_to_their_claims(pages):
+    known = {tag["id"] for tag in pages["benchmarks/claims.html"].select("[id]")}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        if not (ROOT / "benchmarks" / "claims" / f"{path.stem}.json").exists():
+            continue  # not measured yet: test_claim_records asks for it
+        cells = [cell for cell in nbformat.read(path, 4).cells if "claims" in cell.metadata.get("tags", [])]
+        page = pages[path.relative_to(ROOT).with_suffix(".html").as_posix()]
+        links = [link["href"] for link in page.select("article a[href*='benchmarks/claims.html#claims-']")]
+        assert len(links) == len(cells)
+        assert {urlsplit(link).fragment for link in links} <= known
+
+
+def test_a_picture_shows_where_its_claim_holds():
+    svg = BeautifulSoup(claim_pictures.picture([0.9, 0.95, 1.0], {"at_least": 0.8}), "html.parser").svg
+    assert svg["aria-label"] == "3 seeds from 0.9 to 1, median 0.95; bar ≥ 0.8"
+    bar, median = float(svg.select_one("line.bar")["x1"]), float(svg.select_one("line.median")["x1"])
+    assert bar < min(float(dot["cx"]) for dot in svg.select("circle")) < median
+    assert float(svg.rect["x"]) == bar
+    both = BeautifulSoup(claim_pictures.picture([0.0], {"at_least": -1, "at_most": 1}), "html.parser").svg
+    assert len(both.select("line.bar")) == 2
+    alone = BeautifulSoup(claim_pictures.picture([2.0], {"at_least": 2.0}), "html.parser").svg
+    assert 0 < float(alone.select_one("line.median")["x1"]) < claim_pictures.WIDTH
+
+
+def test_quoted_numbers_stand_without_their_sources(pages):
+    for name in ("docs/which_method.html", "docs/when_it_goes_wrong.html"):
+        assert "<!-- 0" not in str(pages[name].article)
+        assert "tables: kNN" not in str(pages[name].article)
+    assert "1.8" in pages["docs/which_method.html"].article.get_text()
+
+
+def test_each_branch_names_what_it_was_measured_on(pages):
+    """Every branch leads to a section of a lesson or of the benchmarks, or says that it was not measured."""
+    table, *_ = pages["docs/which_method.html"].select("article table")
+    for row in table.select("tbody tr"):
+        branch = pages["docs/which_method.html"].find(id=row.a["href"].removeprefix("#"))
+        while branch.name != "section":
+            branch = branch.parent
+        evidence = row.find_all("td")[-1].get_text()
+        assert re.search(r"\b(one|two|five|six|ten)\b", evidence) or "not measured" in evidence
+        assert branch.select("a[href*='notebooks/'][href*='#'], a[href*='benchmarks/'][href*='#']"), row.a.get_text()
+
+
 @pytest.fixture
 def project(tmp_path):
     """Lay out a small project with the site's tool and settings and one notebook."""
-    (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools" / "build_site.py", tmp_path / "tools")
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "docs" / "_static", tmp_path / "docs" / "_static")
-    shutil.copy(ROOT / "docs" / "conf.py", tmp_path / "docs")
+    for name in ("conf.py", "scorer.js"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     (tmp_path / "README.md").write_text(
         "# Front\n\n```mermaid\nflowchart LR\n```\n\n[one](notebooks/01_one.ipynb), [solved](notebooks/solutions), "
         "[code](tools), [tool](tools/build_site.py), [data](data/NOTE.md), "
@@ -257,40 +314,6 @@ def address(site):
     server.server_close()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="Selenium is not installed")
-    program = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
-    driver = shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("No Chromium with chromedriver is installed: the site is not tried in a browser")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in [*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SE_OFFLINE", "true")  # Selenium must not download another driver
-        browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    yield browser
-    browser.quit()
-
-
-def set_width(browser, width):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-
-
-def wait_for(browser, condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(browser, 20).until(condition)
-
-
-def shown(browser, selector):
-    return next((e for e in browser.find_elements("css selector", selector) if e.is_displayed()), None)
-
-
 def test_search_finds_a_page(browser, address):
     set_width(browser, 1200)
     browser.get(address)
@@ -302,6 +325,28 @@ def test_search_finds_a_page(browser, address):
     result.click()
     wait_for(browser, lambda b: "search.html" not in b.current_url)
     assert "threshold" in browser.find_element("css selector", "article").text.lower()
+
+
+QUESTIONS = {
+    "how to set a threshold": "docs/which_method.html#how-to-set-a-threshold",
+    "average precision": "docs/glossary.html",
+    "what is average precision": "docs/glossary.html",
+    "own data": "docs/which_method.html#where-to-put-your-own-data",
+    "where to put my own data": "docs/which_method.html#where-to-put-your-own-data",
+    "GAN verdict fails": "docs/when_it_goes_wrong.html#why-the-gan-s-verdict-fails",
+    "why the GAN's verdict fails": "docs/when_it_goes_wrong.html#why-the-gan-s-verdict-fails",
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_search_answers_what_readers_ask(browser, address, question):
+    set_width(browser, 1200)
+    browser.get(f"{address}search.html?q={quote(question)}")
+    wait_for(browser, lambda b: b.find_elements("css selector", "#search-results li a"))
+    wait_for(browser, lambda b: "finished" in b.find_element("css selector", "#search-results").text)
+    found = [link.get_attribute("href") for link in browser.find_elements("css selector", "#search-results li > a")]
+    first = [link.split("?")[0].removeprefix(address) for link in found[:5]]
+    assert any(link.startswith(QUESTIONS[question].split("#")[0]) for link in first), found[:8]
 
 
 def test_a_folded_cell_opens_on_a_click(browser, address):

@@ -189,13 +189,30 @@ def page():
 
 def section(record, notebook):
     """Return a line on the run, and the table of the claims."""
-    about = f"Measured on {record['measured']} under {len(record['seeds'])} seeds."
+    rows = []
+    for claim, values, notes in looked_at(record, notebook):
+        numbers, held = [""] * 3, ""
+        if "values" in claim:
+            middle = [min(values), statistics.median(values), max(values)] if values else [math.nan] * 3
+            numbers = [f"{value:.4g}" for value in middle]
+            held = f"{len(record['seeds']) - len(seeds_missed(record, claim))} of {len(record['seeds'])}"
+        rows.append([claim["claim"], bar_text(claim), *numbers, held, "; ".join(notes)])
+    head = ["claim", "bar", "least", "median", "largest", "held", ""]
+    return f"{about(record, notebook)}\n\n{markdown(head, rows)}"
+
+
+def about(record, notebook):
+    """Return a line on the run."""
+    line = f"Measured on {record['measured']} under {len(record['seeds'])} seeds."
     if record["code"] != code_hash(notebook):
-        about += " **Older than its notebook: the code has changed since.**"
-    now, rows = printed_claims(notebook), []
+        line += " **Older than its notebook: the code has changed since.**"
+    return line
+
+
+def looked_at(record, notebook):
+    """Yield each claim with its finite values and notes; one that was not measured has no "values"."""
+    now = printed_claims(notebook)
     for claim in record["claims"]:
-        values = [value for value in claim["values"].values() if not math.isnan(value)]
-        middle = [min(values), statistics.median(values), max(values)] if values else [math.nan] * 3
         missed = seeds_missed(record, claim)
         notes = ["stored measurement"] if claim.get("stored") else []
         if missed:
@@ -204,11 +221,11 @@ def section(record, notebook):
             notes.append("no longer claimed")
         elif not same_bars(now[claim["claim"]], bars_of(claim)):
             notes.append(f"**bar set after the run: now {bar_text(now[claim['claim']])}**")
-        held = f"{len(record['seeds']) - len(missed)} of {len(record['seeds'])}"
-        rows.append([claim["claim"], bar_text(claim), *(f"{v:.4g}" for v in middle), held, "; ".join(notes)])
+        yield claim, [value for value in claim["values"].values() if not math.isnan(value)], notes
     known = {claim["claim"] for claim in record["claims"]}
-    rows += [[claim, bar_text(bar), "", "", "", "", "not measured"] for claim, bar in now.items() if claim not in known]
-    return f"{about}\n\n{markdown(['claim', 'bar', 'least', 'median', 'largest', 'held', ''], rows)}"
+    for claim, bar in now.items():
+        if claim not in known:
+            yield {"claim": claim, **bar}, [], ["not measured"]
 
 
 def bar_text(claim):

@@ -4,6 +4,7 @@ import base64
 import sys
 
 import claims
+import curriculum
 import nbformat
 from execute import ROOT, arguments, clean, execute_each, find_notebooks
 
@@ -19,6 +20,10 @@ def refresh(only):
             nbformat.write(notebook, path)
             store_readme_figure(notebook, path.stem)
     claims.render()  # it marks what is older than its notebook
+    try:
+        curriculum.render()
+    except ValueError as error:  # a new lesson, say, that the workshop guide does not know yet
+        print(f"The tables of {', '.join(curriculum.PAGES)} stay as they were: {error}")
     return 1 if failed else 0
 
 

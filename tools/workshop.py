@@ -1,11 +1,14 @@
-"""Write copies without outputs and with folded answers to build/workshop, so that participants predict first."""
+"""Write copies without outputs and with folded answers, and slides, to build/workshop, so that people predict first."""
 
+import shutil
 import sys
 
 import nbformat
+import slides
 from execute import BUILD, NOTEBOOKS, arguments, find_notebooks
 
 COPIES = BUILD / "workshop"
+START = "START_HERE.md"
 
 
 def workshop(only):
@@ -19,7 +22,11 @@ def workshop(only):
         target = COPIES / path.relative_to(NOTEBOOKS)
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
-    print(f"Copies without outputs are in {COPIES}")
+    if (NOTEBOOKS / START).exists():
+        shutil.copy(NOTEBOOKS / START, COPIES / START)
+    lessons = [path for path in find_notebooks(only) if path.parent == NOTEBOOKS]
+    slides.write(lessons, COPIES / "slides")
+    print(f"Copies without outputs, and slides, are in {COPIES}")
     return 0
 
 
