@@ -149,6 +149,13 @@ def test_long_answers_keep_whole_sentences():
     assert kept[1] == "- **A number** above 0.1, say.\n- In the **test** part (e) it rises."
 
 
+def test_a_short_question_comes_with_what_it_is_about():
+    long = "**Predict:** which of the three ways leads there first, and which of them never does?"
+    text = f"## 1 · One\n\nFour ways.\n\n**Predict:** rank the four.\n\nOther words.\n\n{long}"
+    assert slides.predicts(text) == ["Four ways.\n\n**Predict:** rank the four.", long]
+    assert slides.predicts("**Predict:** which?") == ["**Predict:** which?"]
+
+
 def test_slides_of_a_small_notebook():
     def text(source, *names):
         return nbformat.v4.new_markdown_cell(source, metadata={"tags": list(names)})
