@@ -54,6 +54,7 @@ def test_each_lesson_has_aims_misconceptions_hints_and_a_way_back(path):
     hints = re.findall(r"(?m)^\d\. (.*(?:\n   .*)*)$", text[text.index("**Hints to the exercises**") :])
     assert len(hints) == 3
     assert all(hint.count(" · ") == 2 for hint in hints)
+    assert all(re.match(r"\*[^*]+\?\* ", hint) for hint in hints), "a line of hints begins with what is asked"
     assert "**If somebody falls behind:**" in text
     assert "**If somebody is done:**" in text
     minutes = next(lesson["reading"] for lesson in curriculum.lessons() if lesson["path"] == path)
@@ -87,6 +88,21 @@ def test_timetables_fit_their_time(title):
     lengths = [minutes for _, minutes, _ in rows]
     assert max(lengths) <= 90
     assert sum(lengths) == total
+    stretches = [0]
+    for _, minutes, what in rows:
+        stretches = [*stretches, 0] if what in ("Break", "Lunch") else [*stretches[:-1], stretches[-1] + minutes]
+    assert max(stretches) <= 100
+
+
+@pytest.mark.parametrize("title", timetable.PLANS)
+def test_a_timetable_says_why_it_leaves_out_what_is_must(title):
+    taught = {}
+    for number, what in timetable.PLANS[title]:
+        if isinstance(number, str):
+            taught[number] = taught.get(number, "") + " " + what
+    for number, what in taught.items():
+        left = [] if "must" in what else [one for one in timetable.must(number) if one not in what.split()]
+        assert not left or f"of {number}" in timetable.NOTES[title] or f"{number}, section" in timetable.NOTES[title]
 
 
 def test_a_section_that_does_not_exist_is_named():
@@ -147,6 +163,13 @@ def test_long_answers_keep_whole_sentences():
     )
     kept = slides.shortened(long).split("\n\n")
     assert kept[1] == "- **A number** above 0.1, say.\n- In the **test** part (e) it rises."
+
+
+def test_a_short_question_comes_with_what_it_is_about():
+    long = "**Predict:** which of the three ways leads there first, and which of them never does?"
+    text = f"## 1 · One\n\nFour ways.\n\n**Predict:** rank the four.\n\nOther words.\n\n{long}"
+    assert slides.predicts(text) == ["Four ways.\n\n**Predict:** rank the four.", long]
+    assert slides.predicts("**Predict:** which?") == ["**Predict:** which?"]
 
 
 def test_slides_of_a_small_notebook():

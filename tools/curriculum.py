@@ -18,7 +18,8 @@ BLOCK = re.compile(
     r"(?P<head><!-- (?P<name>\w+), made by tools/curriculum.py -->\n).*?(?P<tail><!-- end -->)", re.DOTALL
 )
 PAGES = {"README.md": "notebooks/", "notebooks/START_HERE.md": "", "docs/workshop.md": "../notebooks/"}
-QUOTING = ("docs/which_method.md", "docs/when_it_goes_wrong.md")  # pages that quote measured numbers
+# Pages that quote measured numbers.
+QUOTING = ("docs/which_method.md", "docs/when_it_goes_wrong.md", "docs/workshop.md")
 RESULTS = [
     (
         "01",
@@ -60,7 +61,7 @@ RESULTS = [
         "card transactions, share of the frauds in the highest 1 %",
         "{transactions: recipe A's layers; one-hot; as they come as .2f} (a recipe's layers)",
         "{transactions: network, errors on one scale; one-hot; trimmed as .2f}",
-        "{transactions: neighbours; one-hot, standardised; as they come as .2f} (nearest neighbours)",
+        "{transactions: neighbours; one-hot, standardised; trimmed as .2f} (nearest neighbours)",
     ),
 ]
 

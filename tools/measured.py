@@ -63,11 +63,11 @@ def tables(detector, column, contamination="0", measure="ROC AUC"):
     }[column]
 
 
-def transactions(detector, encoding, training, column="recall"):
-    """Return the mean over the draws of the card transactions."""
+def transactions(detector, encoding, training, column="recall", statistic="mean"):
+    """Return the mean (or min, max) over the draws of the card transactions."""
     rows = measurement("transactions")
     rows = rows[(rows["detector"] == detector) & (rows["encoding"] == encoding) & (rows["training"] == training)]
-    return rows[column].mean()
+    return rows[column].agg(statistic)
 
 
 def gan(column, epoch="10"):

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 SLIDES = BUILD / "workshop" / "slides"
 LEFT_OUT = ("Setup", "Exercises", "Going further")
 MOST_WORDS, MOST_ROWS = 90, 14  # of an answer, of a table
+SHORT_QUESTION = 10  # words; one as short says little without the paragraph before it
 HEADING = re.compile(r"(?m)^#{2,3} (.+)$")
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:)[^)]*\)")
 TEMPLATE = Path(__file__).with_name("slides.html")
@@ -41,8 +42,14 @@ def shortened(text):
 
 
 def predicts(text):
-    """Return the paragraphs that ask for a prediction."""
-    return [part for part in paragraphs(text) if "**Predict" in part]
+    """Return the paragraphs that ask for a prediction, a short one with the paragraph before it."""
+    before, found = "", []
+    for part in paragraphs(HEADING.sub("", text)):
+        if "**Predict" in part:
+            short = before and len(part.split()) < SHORT_QUESTION
+            found.append(f"{before}\n\n{part}" if short else part)
+        before = part
+    return found
 
 
 def shown(cell):

@@ -10,38 +10,62 @@ GUIDE = ROOT / "docs" / "workshop.md"
 SECTION = re.compile(r"(?m)^(?=## )")
 NUMBERED = re.compile(r"## (?P<number>\d+) · (?P<title>.+)")
 OWN_MINUTES = re.compile(r"(?m)^\| (\d+) · [^|]+\|[^|]+\| (\d+) \| (must|optional) \|$")
+OPENING = (
+    "everybody opens [the copies without answers](#copies-without-answers) and runs *Setup* of 01; "
+    "what Predict, ✓ and ✗ mean"
+)
+CHECK = "`make check` (`python tools/check.py`) on every machine"
+NINETY, THREE, DAY = (
+    "Ninety minutes: a recipe taken apart",
+    "Three hours: a detector and its threshold",
+    "A day: the core of the series",
+)
 # Rows of a timetable: minutes and words, or a lesson and its sections; "must" are those that the guide calls so.
 PLANS = {
-    "Ninety minutes: a recipe taken apart": [
-        (5, "Welcome. Open 01; what Predict, ✓ and ✗ mean"),
+    NINETY: [
+        (5, f"Welcome: {OPENING}"),
         ("01", "1 2 3 4"),
         ("04", "1"),
         ("01", "8"),
         (10, "Questions for the end 1 to 3"),
     ],
-    "Three hours: a detector and its threshold": [
-        (10, "Welcome. `make check` on every machine; what Predict, ✓ and ✗ mean"),
+    THREE: [
+        (10, f"Welcome, {CHECK}; {OPENING}"),
         ("01", "1 2 3 4"),
         ("01", "5"),
         (15, "Break"),
         ("04", "1 2 3"),
         (15, "Exercise 1 of 04, in pairs"),
         ("04", "11"),
-        (10, "Questions for the end 1 to 5"),
+        (10, "Questions for the end 1 to 4"),
     ],
-    "A day: the core of the series": [
-        (10, "Welcome. `make check` on every machine; what Predict, ✓ and ✗ mean"),
+    DAY: [
+        (10, f"Welcome, {CHECK}; {OPENING}"),
         ("01", "1 2 3 4"),
         (15, "Break"),
         ("02", "must"),
         ("03", "must"),
         (60, "Lunch"),
         ("04", "must"),
-        (15, "Break"),
+        (10, "Break"),
         ("05", "1 2 3 4 7"),
+        (10, "Break"),
         ("06", "1 2 4 5 6"),
-        (20, "Questions for the end"),
+        (15, "Questions for the end, as many as fit"),
     ],
+}
+# What stands under a timetable: why it leaves out what is must, or holds what is not.
+NOTES = {
+    NINETY: "Of 04 only section 1 fits: enough to say what a false-positive rate is a share of. The other must "
+    "sections of 04 are left to read at home.",
+    THREE: "Section 5 of 01 is optional elsewhere and belongs here: it is where a plain method beats the network. Two "
+    "must sections are left to read at home instead: 01, section 8 (the snippet; that of 04 comes at the end), and 04, "
+    "section 4 (thresholds by cost). If you would rather teach that section than have an exercise, it takes the same "
+    "quarter of an hour.",
+    DAY: "The day leaves out section 8 of 01, 6 and 8 of 05 and 8 of 06, which are must in a class on one of these "
+    "lessons alone; the exercises are homework. For exercises in class leave 03 out, and take exercise 1 of 01, 04 and "
+    "05, a quarter of an hour each. If time runs short, drop sections from the end of a lesson, never its *What goes "
+    "wrong*.",
 }
 
 
@@ -70,7 +94,7 @@ def sections(notebook):
         minutes += reading_time.MINUTES_A_PREDICT * reading_time.count_predictions(part)
         section["reading"] = max(1, round(minutes))
         # With questions and discussion a class takes twice as long as one reader.
-        section["in class"] = own.get(section["number"], max(5, 5 * round(2 * minutes / 5)))
+        section["in class"] = own.get(section["number"], max(5, 5 * round(2 * section["reading"] / 5)))
     return found
 
 
@@ -136,5 +160,5 @@ def plans(lessons, to_notebooks, table):
     for title, rows in PLANS.items():
         found, total = plan(rows, lessons, to_notebooks)
         found.append([f"{total // 60}:{total % 60:02}", "", "End"])
-        parts.append(f"### {title}\n\n{table(['at', 'minutes', 'what'], found)}")
+        parts.append(f"### {title}\n\n{table(['at', 'minutes', 'what'], found)}\n{NOTES[title]}\n")
     return "\n".join(parts)
