@@ -640,7 +640,6 @@ def test_a_training_table_is_refused_by_name(change, message):
         ((StandardScaler(), LedoitWolf(), 0.01, 2), ValueError, "n_numbers is 2, but the model is a scikit-learn"),
         ((StandardScaler(), fit_network, 0.01, -1), ValueError, "n_numbers == -1"),
     ],
-    ids=str,
 )
 def test_arguments_are_checked(arguments, error, message):
     names = ["preprocessing", "model", "alarm_rate", "n_numbers"]
