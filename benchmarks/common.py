@@ -25,6 +25,7 @@ SECTIONS = (
         "tabular",
         "tables",
         "transactions",
+        "selection",
         "mnist",
         "images",
         "gan",
@@ -35,7 +36,13 @@ SECTIONS = (
         "series",
     ),
 )
-LONG = ("tables", "transactions", "images", "gan")  # up to half an hour each: measured with FULL=1, or when named
+LONG = (
+    "tables",
+    "transactions",
+    "selection",
+    "images",
+    "gan",
+)  # up to half an hour each: measured with FULL=1, or when named
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

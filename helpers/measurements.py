@@ -21,8 +21,10 @@ def load_measurement(name):
         trained on normal rows and with anomalies among them: one row for each `set`,
         `detector`, `split` and `contamination`. "images" holds scores of images with one digit
         of MNIST as normal, five trainings each, and what the settings of the network change.
-        "transactions" holds detectors on ten draws of `load_transactions`, a row for each `draw`,
-        `detector`, `encoding` and `training`. "gan" holds thirty GANs on MNIST, a row for each epoch.
+        "selection" holds sweeps of networks on eighteen data sets, with their losses and what made
+        anomalies say of them. "transactions" holds detectors on ten draws of `load_transactions`,
+        a row for each `draw`, `detector`, `encoding` and `training`.
+        "gan" holds thirty GANs on MNIST, a row for each epoch.
         "tails" holds what `tail_threshold` delivers for four shapes of scores: one row for each `shape`, number of
         calibration scores `n` and number of them `expected` above the threshold. "intervals"
         holds how many of 1,500 test sets have a 95 % interval that holds the true value: one row

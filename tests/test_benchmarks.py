@@ -179,6 +179,7 @@ ONE_ROW_FOR_EACH = {
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],
     "transactions": ["draw", "detector", "encoding", "training"],
+    "selection": ["set", "draw", "training", "detector", "bottleneck", "hidden", "labels"],
 }
 
 
