@@ -208,15 +208,18 @@ WAYS = {
 }
 
 
+def chosen(run, column, sign):
+    """Return the ROC AUC of the network that a column chooses, the mean of several that are tied."""
+    values = sign * run[column]
+    return run["ROC AUC"][values == values.max()].mean()
+
+
 def lost(result):
     """Return what each way to choose loses in ROC AUC against the best network of the run: a row for each set."""
     frame = pd.DataFrame(result["rows"])
     runs = frame[frame["detector"] == "network"].groupby(RUN)
     best = runs["ROC AUC"].max()
-    found = {
-        way: best - runs.apply(lambda run, c=column, s=sign: run["ROC AUC"][(s * run[c]).idxmax()])
-        for way, (column, sign) in WAYS.items()
-    }
+    found = {way: best - runs.apply(chosen, column, sign) for way, (column, sign) in WAYS.items()}
     found["at random"] = best - runs["ROC AUC"].mean()
     labelled = frame[frame["labels"] > 0].pivot_table("ROC AUC", RUN, "labels")
     found |= {f"{m} labelled anomalies": best - labelled[m] for m in LABELS if 1 < m <= ENOUGH_LABELS}
@@ -246,9 +249,9 @@ def text(result):
     left_out = ", ".join(sorted(set(found.index) - set(enough.index)))
     yield (
         f"For each of {len(found)} data sets a sweep of networks (up to four bottlenecks and two widths; seven "
-        "bottlenecks for the digits), and what a way to choose loses against the best of them in ROC AUC: mean of the data sets, and the set where it "
-        f"loses most. {left_out} has too few anomalies for all of the ways and is left out. kNN and the Mahalanobis "
-        "distance stand beside the best network; what is negative beats it."
+        "bottlenecks for the digits), and what a way to choose loses against the best of them in ROC AUC: mean of the "
+        f"data sets, and the set where it loses most. {left_out} has too few anomalies for all of the ways and is left "
+        "out. kNN and the Mahalanobis distance stand beside the best network; what is negative beats it."
     )
     means = enough.mean().sort_values()
     rows = [[way, f"{means[way]:.4f}", f"{enough[way].max():.3f}", enough[way].idxmax()] for way in means.index]
