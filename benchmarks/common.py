@@ -27,6 +27,7 @@ SECTIONS = (
         "transactions",
         "mnist",
         "images",
+        "highdim",
         "gan",
         "tails",
         "intervals",
@@ -35,7 +36,8 @@ SECTIONS = (
         "series",
     ),
 )
-LONG = ("tables", "transactions", "images", "gan")  # up to half an hour each: measured with FULL=1, or when named
+# Up to half an hour each: measured with FULL=1, or when named.
+LONG = ("tables", "transactions", "images", "highdim", "gan")
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 
