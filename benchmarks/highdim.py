@@ -85,7 +85,8 @@ def reconstruction(method, split, bias):
         model = dense(kept.shape[1], output="linear")
         seconds, _ = clock(lambda: train(model, kept / scale, **IMAGE_TRAINING))
         drawn = pca.inverse_transform(reconstruct(model, kept_test / scale) * scale)
-        return fitting + seconds, model.count_params(), drawn.reshape(images.shape).astype(np.float32)
+        numbers = model.count_params() + pca.components_.size + pca.mean_.size
+        return fitting + seconds, numbers, drawn.reshape(images.shape).astype(np.float32)
     model = dense(784, bias, **REMEDIES[method])
     seconds, _ = clock(lambda: train(model, flat(split.x_train), **IMAGE_TRAINING))
     return seconds, model.count_params(), reconstruct(model, flat(images)).reshape(images.shape)
