@@ -28,6 +28,7 @@ SECTIONS = (
         "selection",
         "mnist",
         "images",
+        "highdim",
         "gan",
         "tails",
         "intervals",
@@ -36,13 +37,8 @@ SECTIONS = (
         "series",
     ),
 )
-LONG = (
-    "tables",
-    "transactions",
-    "selection",
-    "images",
-    "gan",
-)  # up to half an hour each: measured with FULL=1, or when named
+# Up to half an hour each: measured with FULL=1, or when named.
+LONG = ("tables", "transactions", "selection", "images", "highdim", "gan")
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

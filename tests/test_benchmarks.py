@@ -174,6 +174,7 @@ def test_a_ratio_is_the_median_of_the_rounds():
 ONE_ROW_FOR_EACH = {
     "tables": ["set", "detector", "split", "contamination"],
     "images": ["digit", "seed", "part", "network", "method", "blur", "exponent", "code weight"],
+    "highdim": ["digit", "seed", "method"],
     "gan": ["digit", "seed", "epoch"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],

@@ -48,6 +48,7 @@ OTHER_DATA = {
     "05": {"rows": more_rows, "labels": labels},
     "06": {"table": more_of_a_table},
     "07": {"normal": more_rows, "odd": more_rows},
+    "08": {"normal": more_rows, "odd": more_rows},
 }
 
 
