@@ -244,7 +244,7 @@ def bars(result):
 
 
 def text(result):
-    found = lost(result)
+    found = lost(result).rename(index={MADE[0]: "table of notebook 01"})
     enough = found.dropna()
     left_out = ", ".join(sorted(set(found.index) - set(enough.index)))
     yield (
