@@ -28,6 +28,7 @@ SECTIONS = (
         "mnist",
         "images",
         "gan",
+        "density",
         "tails",
         "intervals",
         "scoring",
@@ -35,7 +36,13 @@ SECTIONS = (
         "series",
     ),
 )
-LONG = ("tables", "transactions", "images", "gan")  # up to half an hour each: measured with FULL=1, or when named
+LONG = (
+    "tables",
+    "transactions",
+    "images",
+    "gan",
+    "density",
+)  # up to half an hour each: measured with FULL=1, or when named
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

@@ -175,6 +175,7 @@ ONE_ROW_FOR_EACH = {
     "tables": ["set", "detector", "split", "contamination"],
     "images": ["digit", "seed", "part", "network", "method", "blur", "exponent", "code weight"],
     "gan": ["digit", "seed", "epoch"],
+    "density": ["digit", "seed", "against", "score"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],

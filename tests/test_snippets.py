@@ -47,6 +47,7 @@ OTHER_DATA = {
     "04": {"calibration": more_rows, "scores": more_rows},
     "05": {"rows": more_rows, "labels": labels},
     "06": {"table": more_of_a_table},
+    "09": {"normal": more_rows, "odd": more_rows},
 }
 
 
