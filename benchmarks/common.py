@@ -30,6 +30,7 @@ SECTIONS = (
         "images",
         "highdim",
         "gan",
+        "density",
         "tails",
         "intervals",
         "scoring",
@@ -38,7 +39,7 @@ SECTIONS = (
     ),
 )
 # Up to half an hour each: measured with FULL=1, or when named.
-LONG = ("tables", "transactions", "selection", "images", "highdim", "gan")
+LONG = ("tables", "transactions", "selection", "images", "highdim", "gan", "density")
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

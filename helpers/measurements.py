@@ -24,7 +24,8 @@ def load_measurement(name):
         "selection" holds sweeps of networks on eighteen data sets, with their losses and what made
         anomalies say of them. "transactions" holds detectors on ten draws of `load_transactions`,
         a row for each `draw`, `detector`, `encoding` and `training`.
-        "gan" holds thirty GANs on MNIST, a row for each epoch.
+        "gan" holds thirty GANs on MNIST, a row for each epoch. "density" holds scores that are a
+        −log p on MNIST: a row for each `digit`, `seed`, `score` and `against`.
         "tails" holds what `tail_threshold` delivers for four shapes of scores: one row for each `shape`, number of
         calibration scores `n` and number of them `expected` above the threshold. "intervals"
         holds how many of 1,500 test sets have a 95 % interval that holds the true value: one row

@@ -176,6 +176,7 @@ ONE_ROW_FOR_EACH = {
     "images": ["digit", "seed", "part", "network", "method", "blur", "exponent", "code weight"],
     "highdim": ["digit", "seed", "method"],
     "gan": ["digit", "seed", "epoch"],
+    "density": ["digit", "seed", "against", "score"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],

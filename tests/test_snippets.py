@@ -49,6 +49,7 @@ OTHER_DATA = {
     "06": {"table": more_of_a_table},
     "07": {"normal": more_rows, "odd": more_rows},
     "08": {"normal": more_rows, "odd": more_rows},
+    "09": {"normal": more_rows, "odd": more_rows},
 }
 
 
