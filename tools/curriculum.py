@@ -77,6 +77,13 @@ RESULTS = [
         "{08: average precision, all components as .2f} (all components)",
         "{01: average precision of Mahalanobis, true labels as .3f} (Mahalanobis distance)",
     ),
+    (
+        "09",
+        "−log p of images, ROC AUC, mean of ten digits",
+        "{density: VAE, bits as .3f} (negative ELBO)",
+        "{density: VAE, bits less local as .3f} (likelihood ratio)",
+        "{density: PCA, image error as .3f} (image error of PCA)",
+    ),
 ]
 
 

@@ -76,6 +76,12 @@ def gan(column, epoch="10"):
     return rows[rows["epoch"] == int(epoch)][column].mean()
 
 
+def density(score, against="all"):
+    """Return the mean over ten digits and three trainings of a score of notebook 09."""
+    rows = measurement("density")
+    return rows[(rows["score"] == score) & (rows["against"] == against)]["ROC AUC"].mean()
+
+
 def images(method, blur, exponent, weight="0"):
     """Return the mean ROC AUC over the ten digits, the networks as notebook 02 teaches them."""
     rows = measurement("images")
@@ -97,7 +103,9 @@ def intervals(anomalies, interval="logit", measure="average precision"):
     return rows[rows["scores"] != "two detectors"]["held"].min()
 
 
-SOURCES = {source.__name__: source for source in (tabular, tables, transactions, gan, images, tails, intervals)}
+SOURCES = {
+    source.__name__: source for source in (tabular, tables, transactions, gan, density, images, tails, intervals)
+}
 
 
 def value(name):
