@@ -50,6 +50,7 @@ OTHER_DATA = {
     "07": {"normal": more_rows, "odd": more_rows},
     "08": {"normal": more_rows, "odd": more_rows},
     "09": {"normal": more_rows, "odd": more_rows},
+    "11": {"normal": more_rows, "odd": more_rows},
 }
 
 
