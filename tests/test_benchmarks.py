@@ -177,6 +177,7 @@ ONE_ROW_FOR_EACH = {
     "highdim": ["digit", "seed", "method"],
     "gan": ["digit", "seed", "epoch"],
     "density": ["digit", "seed", "against", "score"],
+    "sequences": ["series", "seed", "method", "task", "kind"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],
