@@ -31,6 +31,7 @@ SECTIONS = (
         "highdim",
         "gan",
         "density",
+        "sequences",
         "tails",
         "intervals",
         "scoring",
@@ -39,7 +40,7 @@ SECTIONS = (
     ),
 )
 # Up to half an hour each: measured with FULL=1, or when named.
-LONG = ("tables", "transactions", "selection", "images", "highdim", "gan", "density")
+LONG = ("tables", "transactions", "selection", "images", "highdim", "gan", "density", "sequences")
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

@@ -26,6 +26,8 @@ def load_measurement(name):
         a row for each `draw`, `detector`, `encoding` and `training`.
         "gan" holds thirty GANs on MNIST, a row for each epoch. "density" holds scores that are a
         −log p on MNIST: a row for each `digit`, `seed`, `score` and `against`.
+        "sequences" holds networks and plain methods on windows of two series, five trainings each: a row for each
+        `series`, `seed`, `method`, `task` and `kind` of anomaly.
         "tails" holds what `tail_threshold` delivers for four shapes of scores: one row for each `shape`, number of
         calibration scores `n` and number of them `expected` above the threshold. "intervals"
         holds how many of 1,500 test sets have a 95 % interval that holds the true value: one row

@@ -23,6 +23,7 @@ import gan_network  # noqa: E402
 import intervals  # noqa: E402
 import page  # noqa: E402
 import report  # noqa: E402
+import sequences  # noqa: E402
 import tables  # noqa: E402
 
 A, D = page.recipe("A"), page.recipe("D")
@@ -177,6 +178,7 @@ ONE_ROW_FOR_EACH = {
     "highdim": ["digit", "seed", "method"],
     "gan": ["digit", "seed", "epoch"],
     "density": ["digit", "seed", "against", "score"],
+    "sequences": ["series", "seed", "method", "task", "kind"],
     "tails": ["shape", "n", "expected"],
     "intervals": ["scores", "measure", "anomalies", "normal", "interval", "true value", "width"],
     "scale": ["program"],
@@ -261,6 +263,20 @@ def test_the_benchmark_turns_the_columns_to_numbers_as_the_lesson_does():
         [ast.dump(n) for n in ast.parse(text).body if getattr(n, "name", "") == "to_numbers"] for text in sources
     )
     assert lesson == benchmark != []
+
+
+def test_the_benchmark_draws_the_series_of_the_lesson():
+    cells = nbformat.read(ROOT / "notebooks" / "10_time_series.ipynb", as_version=4).cells
+    names = {"np": np, "gaussian_filter1d": sequences.gaussian_filter1d}
+    for source in (cell.source for cell in cells if cell.cell_type == "code"):
+        if "def draw_series" in source or "def wander" in source or "KINDS = {" in source:
+            exec(compile(source, "10", "exec"), names)
+    assert list(names["KINDS"]) == sequences.KINDS
+    events = [(kind, 100 * i + 20) for i, kind in enumerate(sequences.KINDS)]
+    lesson, benchmark = (
+        draw(600, np.random.default_rng(1), events) for draw in (names["draw_series"], sequences.draw_series)
+    )
+    assert np.array_equal(lesson, benchmark)
 
 
 def test_the_gan_learns_a_step():

@@ -82,6 +82,12 @@ def density(score, against="all"):
     return rows[(rows["score"] == score) & (rows["against"] == against)]["ROC AUC"].mean()
 
 
+def sequences(method, task):
+    """Return the mean ROC AUC of the points of the pressure recording over five trainings."""
+    rows = measurement("sequences")
+    return rows[(rows["series"] == "pressure") & (rows["method"] == method) & (rows["task"] == task)]["ROC AUC"].mean()
+
+
 def images(method, blur, exponent, weight="0"):
     """Return the mean ROC AUC over the ten digits, the networks as notebook 02 teaches them."""
     rows = measurement("images")
@@ -104,7 +110,8 @@ def intervals(anomalies, interval="logit", measure="average precision"):
 
 
 SOURCES = {
-    source.__name__: source for source in (tabular, tables, transactions, gan, density, images, tails, intervals)
+    source.__name__: source
+    for source in (tabular, tables, transactions, gan, density, sequences, images, tails, intervals)
 }
 
 
