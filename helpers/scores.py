@@ -10,7 +10,7 @@ from helpers import _checks
 from helpers._tensorflow import keras, tf
 from helpers.models import sample_shape
 
-CHUNK_VALUES = 2**20
+CHUNK_VALUES = 2**21
 _functions = WeakKeyDictionary()
 
 
@@ -343,7 +343,7 @@ def _finite(scores, x):
 
 
 def _chunks(x):
-    """Yield slices of about a megaword, converted to float32 one at a time."""
+    """Yield slices of about two million values, converted to float32 one at a time."""
     size = max(1, CHUNK_VALUES // int(np.prod(x.shape[1:])))
     for start in range(0, len(x), size):
         rows = slice(start, start + size)

@@ -1,6 +1,8 @@
 """Models, training and scores: everything that needs TensorFlow, in one test process."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -450,6 +452,55 @@ def test_cosine_schedule_warms_up_and_decays(rng):
     schedule = training._cosine(1e-2, steps=100)
     rates = [float(schedule(step)) for step in (0, 5, 10, 55, 100)]
     assert rates == pytest.approx([0, 5e-3, 1e-2, 0.525e-2, 5e-4], rel=0.01)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_train_steps_as_the_adam_of_keras(rng, schedule):
+    x = rng.normal(size=(64, 5)).astype(np.float32)
+    ours, plain = dense_autoencoder(5, 2), dense_autoencoder(5, 2)
+    plain.set_weights(ours.get_weights())
+    before = ours.get_weights()
+    train(ours, x, epochs=20, batch_size=64, learning_rate=1e-2, schedule=schedule)  # one batch: order does not matter
+    rate = training._cosine(1e-2, steps=20) if schedule == "cosine" else 1e-2
+    plain.compile(keras.optimizers.Adam(rate), "mse")
+    plain.fit(x, x, batch_size=64, epochs=20, verbose=0)
+    for a, b, start in zip(ours.get_weights(), plain.get_weights(), before, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+        assert np.abs(a - start).max() > 5e-3
+    assert int(ours.optimizer.iterations.numpy()) == 20
+
+
+def test_what_train_leaves_needs_no_helpers_to_load(rng, tmp_path):
+    x = rng.normal(size=(64, 5)).astype(np.float32)
+    model = dense_autoencoder(5, 2)
+    train(model, x, epochs=1)
+    model.save(tmp_path / "model.keras")
+    program = (
+        "import sys, keras, numpy; model = keras.models.load_model(sys.argv[1]); "
+        "assert type(model.optimizer) is keras.optimizers.Adam and 'helpers' not in sys.modules; "
+        "x = numpy.ones((4, 5)); model.fit(x, x, verbose=0)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "model.keras")], check=True, cwd=tmp_path)
+
+
+def test_the_batch_of_the_validation_does_not_change_its_loss(rng, monkeypatch):
+    x, x_val = rng.normal(size=(64, 5)), rng.normal(size=(50, 5))
+    losses = []
+    for values in (2**20, 5 * 7):  # one batch, and seven rows at a time, the last of them alone
+        set_seed(0)
+        monkeypatch.setattr(training, "VALIDATION_VALUES", values)
+        losses.append(train(dense_autoencoder(5, 2), x, x_val, epochs=3).history["val_loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+    assert len(set(losses[0])) == 3
+
+
+def test_train_steps_through_an_embedding(rng):
+    """Its gradient names rows of the table rather than being a tensor."""
+    inputs = keras.Input((1,))
+    outputs = keras.layers.Flatten()(keras.layers.Embedding(3, 1)(inputs))
+    model = keras.Model(inputs, outputs)
+    losses = train(model, [[0.0], [1.0], [2.0]] * 20, epochs=30, learning_rate=0.1).history["loss"]
+    assert losses[-1] < 0.1 * losses[0]
 
 
 def test_image_training_suits_train(rng):

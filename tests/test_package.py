@@ -111,7 +111,7 @@ def code_lines(path):
 def test_the_package_stays_small():
     counts = {path.name: code_lines(path) for path in MODULES}
     assert max(counts.values()) <= 200
-    assert sum(counts.values()) <= 1750
+    assert sum(counts.values()) <= 1775
 
 
 def test_tensorflow_is_imported_in_one_place_only():
