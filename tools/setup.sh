@@ -37,12 +37,16 @@ pip() {
     "$venv/bin/python" -m pip "$@" --quiet --disable-pip-version-check >"$log" 2>&1
 }
 
+# Where Python may not keep what it compiles (as in many containers), each start of TensorFlow compiles it again, for
+# six seconds; pip compiles when it installs, uv when it is told to.
+compile=${PYTHONDONTWRITEBYTECODE:+--compile-bytecode}
+
 # uv installs the same list in a fraction of pip's time; what it cannot do here (a mirror that only pip knows, say) pip does.
 install_all() {
     if pip install uv; then
         echo "Setting up $venv with $("$python" --version); the first time this takes about a minute."
         # shellcheck disable=SC2086
-        "$venv/bin/uv" pip install --quiet --python "$venv/bin/python" $what >"$log" 2>&1 && return 0
+        "$venv/bin/uv" pip install --quiet $compile --python "$venv/bin/python" $what >"$log" 2>&1 && return 0
         echo "uv could not install the packages; pip tries the same list."
     fi
     echo "Setting up $venv with $("$python" --version) and pip; the first time this takes several minutes."
