@@ -205,6 +205,16 @@ def test_lessons_lead_back_to_their_claims(pages):
         assert {urlsplit(link).fragment for link in links} <= known
 
 
+def test_links_to_claims_say_where_their_values_come_from(pages):
+    said = {
+        link.get_text()
+        for name, page in pages.items()
+        if name.startswith("notebooks/0")
+        for link in page.select("article a[href*='benchmarks/claims.html#claims-']")
+    }
+    assert said == {"The claims of this section under ten seeds", "The claims of this section from stored measurements"}
+
+
 def test_a_picture_shows_where_its_claim_holds():
     svg = BeautifulSoup(claim_pictures.picture([0.9, 0.95, 1.0], {"at_least": 0.8}), "html.parser").svg
     assert svg["aria-label"] == "3 seeds from 0.9 to 1, median 0.95; bar ≥ 0.8"

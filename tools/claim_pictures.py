@@ -124,10 +124,14 @@ def table(record, notebook, name):
 
 def link_back(notebook, name):
     """Put a line before the cells of claims that leads to this page, and that this page can lead to."""
-    if not (claims.RECORDS / f"{name}.json").exists():
+    file = claims.RECORDS / f"{name}.json"
+    if not file.exists():
         return
-    up = "../" * (1 + name.count("/"))
-    for number in sorted({number for _, number in places(notebook).values()}, reverse=True):
+    stored = {claim["claim"] for claim in json.loads(file.read_text(encoding="utf-8"))["claims"] if claim.get("stored")}
+    up, where = "../" * (1 + name.count("/")), places(notebook)
+    for number in sorted({number for _, number in where.values()}, reverse=True):
         own = anchor(name, number)
-        line = f'<a id="{own}"></a>\n\n[*The claims of this section under ten seeds*]({up}benchmarks/claims.md#{own})'
+        here = {claim for claim, (_, cell) in where.items() if cell == number}
+        source = "from stored measurements" if here <= stored else "under ten seeds"
+        line = f'<a id="{own}"></a>\n\n[*The claims of this section {source}*]({up}benchmarks/claims.md#{own})'
         notebook.cells.insert(number, nbformat.v4.new_markdown_cell(line))
