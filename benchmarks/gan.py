@@ -1,14 +1,9 @@
 """The GAN of notebook 03 over ten digits: its verdict, its features, and what a distance finds without any GAN."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from common import clock, say, section, watch
+from common import in_processes, say, section, watch
 from page import Bar, listing, table
 from scipy.ndimage import gaussian_filter
 from scipy.stats import spearmanr
@@ -144,16 +139,10 @@ def found_by_generator(gan, judge, split, auc):
 
 
 def measure(full):
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     rows = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        jobs = [(digit, seed) for seed in SEEDS for digit in range(10)]
-        waiting = [pool.submit(clock, partial(one_training, *job)) for job in jobs]
-        for (digit, seed), future in zip(jobs, waiting, strict=True):
-            seconds, found = future.result()
-            last = found[-1]
-            say(f"digit {digit}, seed {seed}: {seconds:.0f} s, verdict {last['verdict']:.3f}")
-            rows += found
+    for (digit, seed), seconds, found in in_processes(one_training, [(d, seed) for seed in SEEDS for d in range(10)]):
+        say(f"digit {digit}, seed {seed}: {seconds:.0f} s, verdict {found[-1]['verdict']:.3f}")
+        rows += found
     return {"rows": rows}
 
 

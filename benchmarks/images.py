@@ -1,14 +1,9 @@
 """One digit of MNIST is normal: what the parts of the score buy, and what the settings of the network."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from common import clock, say, section
+from common import in_processes, say, section
 from page import Bar, listing, table
 from scipy.ndimage import gaussian_filter
 from scipy.special import logit
@@ -155,16 +150,12 @@ def one_digit(digit, seed):
 
 
 def measure(full):
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     digits = [*TUNING_DIGITS, *(d for d in range(10) if d not in TUNING_DIGITS)]  # the long ones first
     jobs = [(digit, seed) for digit in digits for seed in SEEDS]
     found = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(clock, partial(one_digit, *job)) for job in jobs]
-        for job, future in zip(jobs, waiting, strict=True):
-            seconds, rows = future.result()
-            say(f"digit {job[0]}, seed {job[1]}: {seconds:.0f} s")
-            found += rows
+    for (digit, seed), seconds, rows in in_processes(one_digit, jobs):
+        say(f"digit {digit}, seed {seed}: {seconds:.0f} s")
+        found += rows
     return {"rows": found}
 
 

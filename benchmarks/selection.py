@@ -1,14 +1,10 @@
 """Which network would one choose, by what, and how good is it: a sweep of autoencoders on tables and digits."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from itertools import product
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
-from common import clock, say, section
+from common import in_processes, say, section
 from page import Bar, table
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
@@ -183,15 +179,11 @@ def one_draw(name, draw):
 
 
 def measure(full):
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
     jobs = [(name, draw) for name in SETS for draw in (DRAWS if name not in DIGITS else [0])]
     found = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(clock, partial(one_draw, *job)) for job in jobs]
-        for job, future in zip(jobs, waiting, strict=True):
-            seconds, rows = future.result()
-            say(f"{job[0]}, draw {job[1]}: {seconds:.0f} s")
-            found += rows
+    for (name, draw), seconds, rows in in_processes(one_draw, jobs):
+        say(f"{name}, draw {draw}: {seconds:.0f} s")
+        found += rows
     return {"rows": found}
 
 

@@ -1,15 +1,13 @@
 """Real tables: which detector finds what, and what anomalies among the training rows cost each."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib import import_module
-from multiprocessing import get_context
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from common import clock, say, section
+from common import clock, in_processes, say, section
 from page import listing, table
 from sklearn.covariance import LedoitWolf
 from sklearn.decomposition import PCA
@@ -140,12 +138,11 @@ def hidden_anomalies(split, share, seed):
     return np.random.default_rng(seed).choice(anomalies, count, replace=False)
 
 
-def one_split(job):
+def one_split(name, seed):
     """Measure every detector on one split, trained on normal rows and with anomalies among them.
 
     Both are judged by the same test rows, those without the hidden anomalies ("clean": trained on normal rows).
     """
-    name, seed, detectors = job
     split = load_table(name, random_state=seed)
     rows, clean = [], {}
     for module in ("auto_encoder", "deep_svdd"):
@@ -159,8 +156,8 @@ def one_split(job):
         scaler = StandardScaler().fit(x.astype(np.float64))
         z, test = (scaler.transform(part.astype(np.float64)) for part in (x, split.x_test))
         y = split.y_test[kept]
-        for detector in detectors:
-            seconds, score = clock(lambda fit=DETECTORS[detector], z=z: fit(z, seed))
+        for detector, fit in DETECTORS.items():
+            seconds, score = clock(partial(fit, z, seed))
             scores = score(test)
             clean.setdefault(detector, scores)
             row = {"set": name, "detector": detector, "split": seed, "contamination": share, "hidden": len(hidden)}
@@ -172,14 +169,10 @@ def one_split(job):
 
 
 def measure(full):
-    """Run one process a core, with one thread each: the seconds are a rough order, no more."""
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    jobs = [(name, seed, tuple(DETECTORS)) for name in SETS for seed in SPLITS]
     found = []
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        for (name, seed, _), rows in zip(jobs, pool.map(one_split, jobs), strict=True):
-            say(f"{name}, split {seed}: {sum(row['seconds'] for row in rows):.0f} s of fitting")
-            found += rows
+    for (name, seed), _, rows in in_processes(one_split, [(name, seed) for name in SETS for seed in SPLITS]):
+        say(f"{name}, split {seed}: {sum(row['seconds'] for row in rows):.0f} s of fitting")
+        found += rows
     return {"rows": found}
 
 
