@@ -10,7 +10,7 @@ from helpers import _checks
 from helpers._tensorflow import keras, tf
 from helpers.models import sample_shape
 
-CHUNK_VALUES = 2**21
+CHUNK_VALUES = 2**20
 _functions = WeakKeyDictionary()
 
 
@@ -47,7 +47,7 @@ def reconstruct(model, x):
     x = _fitting_samples(model, x, "reconstruct(model, x)")
     reconstruction = np.empty(x.shape, np.float32)
     for rows, chunk in _chunks(_checks.finite(x, "x")):
-        reconstruction[rows] = _compiled(model, "reconstruction")(tf.convert_to_tensor(chunk)).numpy()
+        reconstruction[rows] = _compiled(model, "reconstruction")(chunk).numpy()
     return reconstruction
 
 
@@ -326,7 +326,7 @@ def errors(model, x, error, n_columns=None):
     score = _compiled(model, error)
     scores = np.empty(len(x) if n_columns is None else (len(x), n_columns), np.float32)
     for rows, chunk in _chunks(x):
-        scores[rows] = score(tf.convert_to_tensor(chunk)).numpy()
+        scores[rows] = score(chunk).numpy()
     return scores
 
 
@@ -343,12 +343,21 @@ def _finite(scores, x):
 
 
 def _chunks(x):
-    """Yield slices of about two million values, converted to float32 one at a time."""
+    """Yield slices of about a megaword and, as float32 tensors, their samples.
+
+    The tensors share one buffer, each until the next: allocating and copying took a tenth of the time. Without a copy
+    TensorFlow takes memory only from addresses that 64 divides.
+    """
     size = max(1, CHUNK_VALUES // int(np.prod(x.shape[1:])))
+    n_values = min(size, len(x)) * int(np.prod(x.shape[1:]))
+    memory = np.empty(n_values + 16, np.float32)
+    first = -memory.ctypes.data % 64 // 4
+    buffer = memory[first : first + n_values].reshape(-1, *x.shape[1:])
     for start in range(0, len(x), size):
-        rows = slice(start, start + size)
+        rows, chunk = slice(start, start + size), buffer[: len(x) - start]
         with np.errstate(over="ignore"):
-            yield rows, np.asarray(x[rows], np.float32)
+            np.copyto(chunk, x[rows], casting="unsafe")
+        yield rows, tf.experimental.dlpack.from_dlpack(chunk.__dlpack__())
 
 
 def _compiled(model, output):

@@ -336,6 +336,15 @@ def test_chunks_change_nothing(zero, n_rows, chunk):
         scores.CHUNK_VALUES = original
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, bool])
+def test_chunks_share_no_values(rng, monkeypatch, dtype):
+    """A model whose output is its input gives back the memory of the chunk itself."""
+    monkeypatch.setattr(scores, "CHUNK_VALUES", 3 * 4)
+    inputs = keras.Input((3,))
+    x = rng.integers(0, 2, size=(10, 3)).astype(dtype)
+    np.testing.assert_array_equal(reconstruct(keras.Model(inputs, inputs), x), x.astype(np.float32))
+
+
 def test_new_weights_are_used_without_a_new_call_of_compile(zero):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, use_bias=False)])
     model.set_weights([np.eye(3)])
