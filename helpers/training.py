@@ -118,8 +118,8 @@ def train(
     Notes
     -----
     Explained in notebook 01. It is ``model.fit`` with three things that save time and change the
-    result by rounding only: Adam's step is one operation of TensorFlow for each variable, which
-    is traced in half the time; its variables exist before the step is traced; `x_val` is judged in
+    result by rounding only: Adam's step is one operation of TensorFlow for each variable, where
+    Keras traces two dozen; its variables exist before the step is traced; `x_val` is judged in
     large batches. The model keeps a plain Adam, so it saves and loads as any other.
 
     Examples
@@ -152,7 +152,7 @@ def train(
         callbacks.append(keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True))
     adam = keras.optimizers.Adam(rate)
     # Of the instance and not of a subclass, so that a saved model names plain Adam and loads without this package.
-    adam.update_step = partial(_fused_step, adam)
+    adam._backend_update_step = partial(_fused_step, adam)
     model.compile(adam, loss, steps_per_execution=steps_per_execution, jit_compile=False)
     # Otherwise Adam makes its variables during the first step, and TensorFlow traces that step twice.
     adam.build(model.trainable_variables)
@@ -186,21 +186,23 @@ def _samples(model, values, name, shape, loss):
     return array.astype(np.float32, copy=False)
 
 
-def _fused_step(adam, gradient, variable, learning_rate):
-    """Update a variable by TensorFlow's one operation for Adam, in place of the two dozen that Keras traces."""
-    index, step = adam._get_variable_index(variable), tf.cast(adam.iterations + 1, variable.dtype)
-    tf.raw_ops.ResourceApplyAdam(
-        var=variable.handle,
-        m=adam._momentums[index].value.handle,
-        v=adam._velocities[index].value.handle,
-        beta1_power=adam.beta_1**step,
-        beta2_power=adam.beta_2**step,
-        lr=tf.cast(learning_rate, variable.dtype),
-        beta1=adam.beta_1,
-        beta2=adam.beta_2,
-        epsilon=adam.epsilon,
-        grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
-    )
+def _fused_step(adam, gradients, variables, learning_rate):
+    """Update the variables by TensorFlow's one operation for Adam, in place of the two dozen that Keras traces."""
+    step = tf.cast(adam.iterations + 1, tf.float32)
+    powers = {"beta1_power": adam.beta_1**step, "beta2_power": adam.beta_2**step}
+    for gradient, variable in zip(gradients, variables, strict=True):
+        index, dtype = adam._get_variable_index(variable), variable.dtype
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.value.handle,
+            m=adam._momentums[index].value.handle,
+            v=adam._velocities[index].value.handle,
+            **{name: tf.cast(power, dtype) for name, power in powers.items()},
+            lr=tf.cast(learning_rate, dtype),
+            beta1=adam.beta_1,
+            beta2=adam.beta_2,
+            epsilon=adam.epsilon,
+            grad=tf.cast(tf.convert_to_tensor(gradient), dtype),
+        )
 
 
 def _held_out(x_val):
