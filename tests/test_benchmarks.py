@@ -64,7 +64,12 @@ def test_every_bar_holds(results):
 @pytest.mark.parametrize(
     ("section", "spoil", "missed"),
     [
-        ("tabular", lambda r: median(r["ratios"], A, 9), f"training: {A} over our autoencoder"),
+        ("tabular", lambda r: median(r["ratios"], A, 39), f"training: {A} over our autoencoder"),
+        (
+            "tabular",
+            lambda r: shorter(r["seeds"]),
+            "average precision lost by our short training, the worst of ten seeds",
+        ),
         ("mnist", lambda r: weak(r["rows"], "8"), f"digit 8, ROC AUC: our autoencoder minus {D}"),
         ("mnist", lambda r: median(r["ratios"], D, 7), f"digit 1, training: {D} over our autoencoder"),
         (
@@ -111,6 +116,11 @@ def lower(rows, column):
     for row in rows:
         if row["seed"] == 1:
             row[column] -= 0.02
+
+
+def shorter(rows):
+    """Spoil one seed of ten."""
+    next(row for row in rows if (row["seed"], row["training"]) == (7, "ours"))["noisy"]["average precision"] -= 0.03
 
 
 def weak(rows, digit):
