@@ -39,11 +39,12 @@ SECTIONS = (
         "intervals",
         "scoring",
         "scale",
+        "start",
         "series",
     ),
 )
-# Up to half an hour each: measured with FULL=1, or when named.
-LONG = ("tables", "transactions", "selection", "images", "highdim", "gan", "density", "sequences")
+# Up to half an hour each, or 900 MB of downloads: measured with FULL=1, or when named.
+LONG = ("tables", "transactions", "selection", "images", "highdim", "gan", "density", "sequences", "start")
 ONE_RUN_IS_ENOUGH = 30  # seconds
 PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "torch", "pyod", "onnxruntime", "dask")
 

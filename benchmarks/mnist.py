@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from common import alternate, clock, ratio, say, seconds_of, section, summary, timed, watch
+from common import alternate, clock, matmul_rate, ratio, say, seconds_of, section, summary, timed, watch
 from images import blurred, distance_to, energy, trained
 from matplotlib.ticker import NullFormatter
 from page import Bar, listing, recipe, span, table
@@ -18,14 +18,15 @@ OURS = "our autoencoder"
 PCA_16 = "PCA, 16 components, error as a share of the image"
 NEIGHBOURS = "nearest training images, blurred"
 RECIPE_D = recipe("D")
+QUICKLY, AT_ITS_BEST = "our autoencoder to a ROC AUC of 0.998", f"{RECIPE_D}, stopped at its best"
 PUBLISHED = "Deep SVDD, as published"
-GOAL = 0.998
+GOAL, GOAL_EPOCHS, SEEDS = 0.998, 2, range(10)
 # Ruff et al., Deep One-Class Classification, ICML 2018, table 1: one digit normal, the whole test part.
 DEEP_SVDD_PUBLISHED = [98.0, 99.7, 91.7, 91.9, 94.9, 88.5, 98.3, 94.6, 93.9, 96.5]
 
 
-def ours(split, epochs=IMAGE_TRAINING["epochs"]):
-    model, encoder = trained(split, SEED, {"epochs": epochs})
+def ours(split, epochs=IMAGE_TRAINING["epochs"], seed=SEED):
+    model, encoder = trained(split, seed, {"epochs": epochs})
 
     def score(x):
         known, new = (encoder.predict(images, batch_size=1024, verbose=0) for images in (split.x_train, x))
@@ -82,15 +83,14 @@ def recipe_d(split, callback=None, **settings):
     return lambda x: reconstruction_error(model, x)
 
 
-def way_of_recipe_d(split):
-    """Seconds of training so far and ROC AUC after each epoch."""
+def watched_recipe_d(split):
+    """Train, and look after each epoch; return seconds of training so far and ROC AUC of each, and the scorer."""
 
     def look(model, spent):
         return spent, float(roc_auc_score(split.y_test, reconstruction_error(model, split.x_test)))
 
     watcher = watch(look)
-    recipe_d(split, watcher)
-    return watcher.seen
+    return recipe_d(split, watcher), watcher.seen
 
 
 def recipe_d_without_waiting(split):
@@ -116,6 +116,27 @@ def our_way(split):
     return way
 
 
+def where_the_time_goes(split):
+    """Split the training time: what is paid once, what an epoch costs, what of it is arithmetic."""
+    seconds = {epochs: min(clock(lambda epochs=epochs: ours(split, epochs))[0] for _ in range(3)) for epochs in (1, 4)}
+    per_epoch = (seconds[4] - seconds[1]) / 3
+    model, _ = trained(split, SEED, {"epochs": 1})
+    # Forward once, and in the backward pass once for the inputs and once for the weights.
+    flops = 3 * 2 * convolution_multiply_adds(model) * len(split.x_train)
+    return {"once": seconds[1] - per_epoch, "per epoch": per_epoch, "arithmetic per epoch": flops / matmul_rate()}
+
+
+def convolution_multiply_adds(model):
+    """Count the multiplications for one image: each weight of a filter once for each place it is laid on."""
+    count = 0
+    for layer in model.layers:
+        if layer.weights and layer.__class__.__name__ in ("Dense", "Conv2D", "Conv2DTranspose"):
+            small = layer.input.shape if layer.__class__.__name__ == "Conv2DTranspose" else layer.output.shape
+            places = int(np.prod(small[1:-1])) if len(small) == 4 else 1
+            count += places * int(np.prod(layer.kernel.shape))
+    return count
+
+
 def measure(full):
     splits = {digit: load_mnist(digit) for digit in range(10)}
     plan = {
@@ -126,8 +147,21 @@ def measure(full):
         recipe("D", "8 batches a call, no XLA"): (recipe_d_without_waiting, (1,)),
         "PyOD DeepSVDD, defaults": (deep_svdd_of_pyod, range(10) if full else (1, 8)),
     }
-    ours(splits[1])  # what the process pays once
-    rounds, scorers = alternate({OURS: lambda: ours(splits[1]), RECIPE_D: lambda: recipe_d(splits[1])})
+    one = splits[1]
+    ours(one)  # what the process pays once
+    programs = {
+        OURS: lambda: ours(one),
+        QUICKLY: lambda: ours(one, GOAL_EPOCHS),
+        RECIPE_D: lambda: watched_recipe_d(one),
+    }
+    rounds, ways = [], []
+    for _ in range(3):
+        (times,), found = alternate(programs, 1)
+        scorer, way = found[RECIPE_D]
+        # The looks are not counted; what the last epoch is followed by takes no time.
+        rounds.append(times | {RECIPE_D: way[-1][0], AT_ITS_BEST: max(way, key=lambda seen: seen[1])[0]})
+        ways.append(way)
+    scorers = {OURS: found[OURS], RECIPE_D: scorer}
     rows = []
     for name, (fit, digits) in plan.items():
         seconds, auc = {}, {}
@@ -144,10 +178,14 @@ def measure(full):
     rows.append({"name": PUBLISHED, "train": None, "seconds": {}, "ROC AUC": published})
     return {
         "rows": rows,
-        "ratios": {RECIPE_D: ratio(rounds, RECIPE_D, OURS)},
-        "ways": {OURS: our_way(splits[1]), RECIPE_D: way_of_recipe_d(splits[1])},
+        "ratios": {RECIPE_D: ratio(rounds, RECIPE_D, OURS), AT_ITS_BEST: ratio(rounds, AT_ITS_BEST, QUICKLY)},
+        "seconds": {name: seconds_of(rounds, name) for name in (QUICKLY, AT_ITS_BEST)},
+        "ways": {OURS: our_way(one), RECIPE_D: ways[-1]},
+        "best epochs": [1 + int(np.argmax([auc for _, auc in way])) for way in ways],
+        "to the goal": [float(roc_auc_score(one.y_test, ours(one, GOAL_EPOCHS, seed)(one.x_test))) for seed in SEEDS],
+        "profile": where_the_time_goes(one),
         "goal": GOAL,
-        "images": len(splits[1].x_train),
+        "images": len(one.x_train),
     }
 
 
@@ -155,6 +193,8 @@ def bars(result):
     auc = {row["name"]: row["ROC AUC"] for row in result["rows"]}
     return [
         Bar(f"digit 1, training: {RECIPE_D} over {OURS}", result["ratios"][RECIPE_D], 8),
+        Bar(f"digit 1, training: {AT_ITS_BEST}, over {QUICKLY}", result["ratios"][AT_ITS_BEST], 20),
+        Bar(f"digit 1, least ROC AUC of ten seeds, {GOAL_EPOCHS} epochs", min(result["to the goal"]), GOAL),
         *(
             Bar(f"digit {digit}, ROC AUC: {OURS} minus {RECIPE_D}", auc[OURS][digit] - auc[RECIPE_D][digit], limit)
             for digit, limit in {"1": -0.002, "8": 0.05}.items()
@@ -178,16 +218,35 @@ def text(result):
         "ROC AUC on the whole test part, seed 0. Deep SVDD: Ruff et al., ICML 2018, table 1. Of those measured on all "
         f"ten digits, from the highest mean to the lowest: {listing(order)}."
     )
-    goal = result["goal"]
-    first = {name: next((spent for spent, auc in way if auc >= goal), None) for name, way in result["ways"].items()}
-    reached = listing([f"{name}: {f'{spent:.1f} s' if spent else 'never'}" for name, spent in first.items()])
+    goal, seconds = result["goal"], result["seconds"]
+    plain = "; ".join(
+        f"{row['name']}, {row['ROC AUC']['1']:.4f} after {row['seconds']['1']:.2f} s"
+        for row in result["rows"]
+        if row["name"] in (NEIGHBOURS, PCA_16)
+    )
+    spent, epoch = next(
+        (spent, epoch) for epoch, (spent, found) in enumerate(result["ways"][RECIPE_D], 1) if found >= goal
+    )
+    best = " or ".join(map(str, sorted(set(result["best epochs"]))))
     yield (
-        f"**Training time to a ROC AUC of {goal} on digit 1** ({result['images']:,} images): {reached}. The recipe is "
-        "looked at after each of its 20 epochs; nobody without labelled anomalies can stop it there. Ours is trained "
-        "anew with 1, 2, 3 and 4 epochs, since its learning rate falls to the end. Times include the compiling."
+        f"**Training time to a ROC AUC of {goal} on digit 1** ({result['images']:,} images): ours, with "
+        f"{GOAL_EPOCHS} epochs, {span(seconds[QUICKLY])} s, and {min(result['to the goal']):.4f} or more under ten "
+        f"seeds; {RECIPE_D}, passes {goal} in epoch {epoch}, after {spent:.1f} s, and is at its best after epoch "
+        f"{best} of 20, {span(seconds[AT_ITS_BEST])} s: {span(result['ratios'][AT_ITS_BEST])} times as long, in turn. "
+        "The recipe is looked at after each epoch, and the looks are not counted; nobody without labelled anomalies "
+        f"can stop it there. Without a network: {plain}. On the way (ours trained anew with 1 to 4 epochs, as its "
+        "learning rate falls to the end; times include the compiling):"
     )
     ways = {name: [f"{spent:.1f} s {auc:.4f}" for spent, auc in way] for name, way in result["ways"].items()}
     yield "\n".join(f"- {name}: {', '.join(points)}" for name, points in ways.items())
+    profile = result["profile"]
+    yield (
+        f"**Where the time goes.** Of our training time {profile['once']:.1f} s are paid once (tracing, and preparing "
+        f"the graph) and {profile['per epoch']:.2f} s by each epoch. "
+        f"{100 * profile['arithmetic per epoch'] / profile['per epoch']:.0f} % of an epoch is the arithmetic of its "
+        "layers at this machine's rate for the product of large matrices; the rest, small convolutions below that rate "
+        "and all else in a step, is not split further."
+    )
 
 
 def figure(result):

@@ -48,8 +48,8 @@ def page(results):
     parts = [
         "# Benchmarks",
         "Written by `make bench`; `make bench ONLY=tabular` runs one section and keeps the others' results. "
-        f"Sections that take half an hour ({listing([MODULES[name].TITLE for name in LONG])}) are measured when "
-        "they are named or with `FULL=1`, and kept otherwise. "
+        f"Sections that take half an hour or download packages ({listing([MODULES[name].TITLE for name in LONG])}) are "
+        "measured when they are named or with `FULL=1`, and kept otherwise. "
         f"What is shown took {minutes:.0f} minutes. Times are the median of three "
         "runs with their range, or one run for what takes over 30 s; over several digits, the median and the range of "
         "the digits. A ratio compares programs of one section that ran in turn on one machine, for several rounds: "
