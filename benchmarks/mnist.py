@@ -263,6 +263,7 @@ def figure(result):
     axes[1].axhline(result["goal"], color="gray", linestyle=":")
     axes[1].set(xscale="log", xlabel="training so far, s", ylabel="ROC AUC", title="on the way, digit 1")
     axes[1].set(ylim=(0.98, 1.0005))
+    axes[1].set_xticks((1, 2, 5, 10, 20, 50), ("1", "2", "5", "10", "20", "50"))
     axes[1].xaxis.set_minor_formatter(NullFormatter())
     for ax in axes:
         ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False)
