@@ -14,7 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from helpers import _bundle, _checks, _columns, _kinds, thresholds
 
-CHUNK_VALUES = 2**21
+CHUNK_VALUES = 2 * 10**6  # columns that lie a power of two apart in memory fall on the same lines of the cache
 RATES = {"min_val": 0, "max_val": 0.5, "include_boundaries": "right"}
 PARTS = ("preprocessing", "model", "preprocessing_", "model_", "calibration_scores_")  # that meta.json cannot hold
 MAX_ATTEMPTS = 100  # to find the rows of a chunk that the preprocessing refuses
