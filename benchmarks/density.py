@@ -118,7 +118,8 @@ def bits(encoder, decoder, x, rng, draws=5):
 def code_densities(known, parts, seed):
     """Return −log p of the codes of each part, by each density."""
     mixture = {k: GaussianMixture(k, reg_covar=1e-2, random_state=seed).fit(known) for k in (1, 10)}
-    kernels = [KernelDensity(bandwidth=h).fit(known[:2000]) for h in BANDWIDTHS]
+    # One leaf: with its default tree scikit-learn 1.9 gets the density of far points wrong.
+    kernels = [KernelDensity(bandwidth=h, leaf_size=2000).fit(known[:2000]) for h in BANDWIDTHS]
     kernel = max(kernels, key=lambda k: k.score(parts[0][:300]))
     nearest = NearestNeighbors(n_neighbors=5, algorithm="brute").fit(known)
     return {
