@@ -9,10 +9,10 @@ import symtable
 import reading_time
 from lessons import tags
 
-LONGEST_CELL, LONGEST_NETWORK, LONGEST_IMPORTS, LONGEST_SNIPPET, LONGEST_LINE, MEDIAN_CELL = 18, 30, 34, 45, 79, 8
-CLAIMS_A_CELL, CLAIMS_A_LESSON, WORDS_A_LESSON = 8, 40, 2200
-WORDS_OF_A_LONG_LESSON = {"04": 2300, "05": 2300, "06": 2600, "07": 2300, "08": 2300}
-WORDS_OF_A_LONG_LESSON |= {"09": 2700, "10": 2750, "11": 2850}
+LONGEST_CELL, LONGEST_NETWORK, LONGEST_IMPORTS, LONGEST_SNIPPET, LONGEST_LINE, MEDIAN_CELL = 18, 30, 34, 46, 79, 8
+CLAIMS_A_CELL, CLAIMS_A_LESSON, WORDS_A_LESSON = 8, 41, 2200
+WORDS_OF_A_LONG_LESSON = {"02": 2215, "04": 2315, "05": 2315, "06": 2800, "07": 2380, "08": 2390}
+WORDS_OF_A_LONG_LESSON |= {"09": 2775, "10": 2810, "11": 2925}
 SHORTEST_ALT_TEXT = 30
 
 
@@ -190,10 +190,12 @@ def predictions_are_answered(notebook):
 
 
 def sections_stand_alone(notebook):
-    """A section uses names of Setup, of section 1, of its own, and of those that its first sentence says to run."""
+    """A section uses names of Setup, of its own, and of those that its first sentence or Setup says to run."""
     parts = sections(notebook)
     defined = {number: NameCheck().visit(cells)[0] for number, _, cells in parts}
-    shared = defined.get("Setup", set()) | defined.get("1", set())
+    shared = defined.get("Setup", set())
+    if any(title == "Setup" and "Every section needs Setup and section 1" in text for title, text, _ in parts):
+        shared = shared | defined.get("1", set())
     found = []
     for number, text, cells in parts:
         known = shared | set().union(*(defined.get(other, set()) for other in to_run_first(text, defined)))

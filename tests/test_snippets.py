@@ -1,6 +1,8 @@
 """The snippet that closes a lesson: it works on other data, or refuses them in a sentence of its own."""
 
 import ast
+import dis
+import inspect
 import os
 import re
 import subprocess
@@ -157,6 +159,26 @@ def test_the_snippet_runs_alone(path, tmp_path):
     assert fault_of(status, lines) == ""
 
 
+def looked_up(code):
+    """Return the global names that the functions of compiled code look up when they are called."""
+    found, run_at_once = set(), ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+    for part in filter(inspect.iscode, code.co_consts):
+        if part.co_name not in run_at_once:
+            found |= {step.argval for step in dis.get_instructions(part) if step.opname == "LOAD_GLOBAL"}
+        found |= looked_up(part)
+    return found
+
+
+@each_lesson
+def test_the_snippet_leaves_the_lessons_functions_as_they_were(path):
+    """Exercises come after the snippet, and call what the sections before it have defined."""
+    lesson = "\n".join(cell.source for cell in code_cells(read(path)) if "snippet" not in tags(cell))
+    snippet = ast.walk(ast.parse(snippet_of(path)))
+    written = {node.id for node in snippet if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    written |= {node.name for node in ast.walk(ast.parse(snippet_of(path))) if isinstance(node, ast.FunctionDef)}
+    assert written & looked_up(compile(lesson, path.name, "exec")) <= {"rng"}
+
+
 def cases():
     for path in LESSONS:
         names = OTHER_DATA.get(path.name[:2], {})
@@ -186,6 +208,33 @@ def test_the_snippet_takes_other_data_or_refuses_them(path, case, tmp_path):
             set_one_value(data[name], float(case.split()[0]))
     fault = fault_of(*run_script(tmp_path, with_data(tmp_path, source, data)))
     assert fault == ""
+
+
+def numbers_only(table):
+    return table.drop(columns="kind")
+
+
+def with_flags(table):
+    return table.drop(columns="kind").assign(flag=np.arange(len(table)) % 10 == 0)
+
+
+def with_a_late_category(table):
+    """A category begins when the rows for fitting end, and stands in a tenth of the rows."""
+    late = (np.arange(len(table)) % 10 == 0) & (np.arange(len(table)) >= 0.6 * len(table))
+    return table.assign(kind=table["kind"].mask(late, "parking"))
+
+
+@pytest.mark.parametrize("change", [numbers_only, with_flags, with_a_late_category])
+def test_the_snippet_for_a_table_still_finds_what_stands_out(change, tmp_path):
+    source, given = snippet_of(next(path for path in LESSONS if path.name.startswith("06"))), {}
+    exec(source.split(END_OF_DATA)[0], given)
+    table = change(given["table"])
+    status, lines = run_script(tmp_path, with_data(tmp_path, source, {"table": table}))
+    printed = "\n".join(line for name, line in lines if name == "out")
+    assert status == 0, lines
+    n_alarms, by_chance = map(int, re.search(r"(\d+) alarms \(by chance up to (\d+)\)", printed).groups())
+    assert 4 <= n_alarms <= by_chance
+    assert str(len(table) - 1) in printed.splitlines()[-1]  # the planted row
 
 
 @pytest.mark.parametrize(
