@@ -224,7 +224,20 @@ def with_a_late_category(table):
     return table.assign(kind=table["kind"].mask(late, "parking"))
 
 
-@pytest.mark.parametrize("change", [numbers_only, with_flags, with_a_late_category])
+def with_rare_categories(table):
+    """A small table, in which each twentieth row has a category that it shares with two others at most."""
+    small, rare = table.tail(1000), np.arange(1000) % 20 == 0
+    return small.assign(kind=small["kind"].mask(rare, [f"kind {i % 17}" for i in range(1000)])).reset_index(drop=True)
+
+
+def with_signs(table):
+    """A column of both signs, with one value far out in the row that should be seen; its other cells are as usual."""
+    balance = np.random.default_rng(1).normal(0, 1000, len(table))
+    balance[-1] = 50_000
+    return table.assign(balance=balance, amount=table["amount"].clip(upper=50), hour=table["hour"].clip(lower=8))
+
+
+@pytest.mark.parametrize("change", [numbers_only, with_flags, with_a_late_category, with_rare_categories, with_signs])
 def test_the_snippet_for_a_table_still_finds_what_stands_out(change, tmp_path):
     source, given = snippet_of(next(path for path in LESSONS if path.name.startswith("06"))), {}
     exec(source.split(END_OF_DATA)[0], given)
@@ -233,7 +246,7 @@ def test_the_snippet_for_a_table_still_finds_what_stands_out(change, tmp_path):
     printed = "\n".join(line for name, line in lines if name == "out")
     assert status == 0, lines
     n_alarms, by_chance = map(int, re.search(r"(\d+) alarms \(by chance up to (\d+)\)", printed).groups())
-    assert 4 <= n_alarms <= by_chance
+    assert 1 <= n_alarms <= by_chance
     assert str(len(table) - 1) in printed.splitlines()[-1]  # the planted row
 
 
