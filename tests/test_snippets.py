@@ -125,8 +125,8 @@ def with_data(folder, source, data):
     loads = ["import numpy as np", "import pandas as pd"]
     for name, values in data.items():
         if isinstance(values, pd.DataFrame):
-            values.to_csv(folder / f"{name}.csv", index=False)
-            loads.append(f'{name} = pd.read_csv("{name}.csv")')
+            values.to_pickle(folder / f"{name}.pickle")  # keeps types, kinds of gaps and names
+            loads.append(f'{name} = pd.read_pickle("{name}.pickle")')
         else:
             np.save(folder / f"{name}.npy", values)
             loads.append(f'{name} = np.load("{name}.npy")')
@@ -230,6 +230,16 @@ def with_rare_categories(table):
     return small.assign(kind=small["kind"].mask(rare, [f"kind {i % 17}" for i in range(1000)])).reset_index(drop=True)
 
 
+def with_gaps_of_several_kinds(table):
+    """Gaps as None among the rows for fitting and as NaN later, whole numbers that may be missing, names of no text."""
+    kind = table["kind"].astype(object)
+    early = np.arange(len(table)) < 0.6 * len(table)
+    kind[np.arange(len(table)) % 7 == 0] = np.nan
+    kind = kind.mask(kind.isna() & early, None)
+    count = pd.Series(np.arange(len(table)) % 5, dtype="Int64").mask(np.arange(len(table)) % 11 == 0)
+    return table.assign(kind=kind, count=count).rename(columns={"kind": 2, "amount": 1})
+
+
 def with_signs(table):
     """A column of both signs, with one value far out in the row that should be seen; its other cells are as usual."""
     balance = np.random.default_rng(1).normal(0, 1000, len(table))
@@ -237,7 +247,10 @@ def with_signs(table):
     return table.assign(balance=balance, amount=table["amount"].clip(upper=50), hour=table["hour"].clip(lower=8))
 
 
-@pytest.mark.parametrize("change", [numbers_only, with_flags, with_a_late_category, with_rare_categories, with_signs])
+@pytest.mark.parametrize(
+    "change",
+    [numbers_only, with_flags, with_a_late_category, with_rare_categories, with_signs, with_gaps_of_several_kinds],
+)
 def test_the_snippet_for_a_table_still_finds_what_stands_out(change, tmp_path):
     source, given = snippet_of(next(path for path in LESSONS if path.name.startswith("06"))), {}
     exec(source.split(END_OF_DATA)[0], given)
@@ -247,6 +260,8 @@ def test_the_snippet_for_a_table_still_finds_what_stands_out(change, tmp_path):
     assert status == 0, lines
     n_alarms, by_chance = map(int, re.search(r"(\d+) alarms \(by chance up to (\d+)\)", printed).groups())
     assert 1 <= n_alarms <= by_chance
+    n_unknown = int(re.search(r"(\d+) without a verdict", printed)[1])
+    assert (n_unknown > 0) == (change is with_a_late_category)
     assert str(len(table) - 1) in printed.splitlines()[-1]  # the planted row
 
 
